@@ -1,0 +1,1 @@
+"""Everything that can learn a dataset and sample from it."""

@@ -1,0 +1,1 @@
+"""Native tabular synthesizers, one family a file, on the shared training loop."""

@@ -1,0 +1,1 @@
+"""What is published and how it is verified; a recipient needs this room alone."""

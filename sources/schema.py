@@ -1,0 +1,143 @@
+"""What the columns of a dataset are: kind, role, lattice, storage, rules.
+
+A schema holds no raw value of the source but what its author wrote into the spec (rules, positive label) and the
+category labels that inference was allowed to keep; nothing in it is read from single rows.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sources.errors import SourceInputError, did_you_mean
+
+Kind = Literal["numeric", "categorical", "boolean", "datetime", "text", "image", "id"]
+Role = Literal["plain", "target", "protected", "quasi_identifier", "secret"]
+Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date"]
+Severity = Literal["error", "warning"]
+
+KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text", "image", "id")
+ROLES: tuple[Role, ...] = ("plain", "target", "protected", "quasi_identifier", "secret")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What every cell of a column must satisfy, beyond its kind; the column's part of the data contract.
+
+    Args:
+        minimum, maximum: inclusive bounds of a numeric column, in its own unit.
+        values: the allowed labels of a categorical column.
+        pattern: a regular expression that the whole of an id, text or categorical cell must match.
+        unique: no two rows share a value.
+        max_missing: the largest share of missing cells, 0 to 1; None leaves it free.
+        severity: whether a broken rule refuses (`error`) or is only shown (`warning`).
+
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] | None = None
+    pattern: str | None = None
+    unique: bool = False
+    max_missing: float | None = None
+    severity: Severity = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column.
+
+    Args:
+        name: as in the source, any unicode text.
+        kind: what its values mean (see `sources.dataset` for how each kind is held in memory).
+        role: what the judges take it for.
+        integer: numeric values are whole numbers.
+        decimals: numeric values lie on the lattice of 10**-decimals; None is a real number without lattice.
+        storage: the type that files of this column have.
+        missing_marks: texts that stand for a missing cell in the source (`?`, `N/A`).
+        positive: the label of a target that counts as the positive outcome (for a numeric target: see `threshold`).
+        threshold: a numeric target's outcome is `value > threshold`.
+        bins: inner edges that cut a numeric protected column into groups; None lets the judges cut by quantiles.
+        timezone: the zone in which a datetime column is written (`UTC`, `Europe/Prague`), or None for naive times.
+        description, unit: words for the card.
+        rules: the column's part of the contract.
+
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "plain"
+    integer: bool = False
+    decimals: int | None = None
+    storage: Storage = "string"
+    missing_marks: tuple[str, ...] = ()
+    positive: str | None = None
+    threshold: float | None = None
+    bins: tuple[float, ...] | None = None
+    timezone: str | None = None
+    description: str = ""
+    unit: str = ""
+    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The columns in their order, and the keys.
+
+    Args:
+        columns: at least one, names unique.
+        entity_key: the column that names the person or thing a row belongs to; its rows never straddle the split.
+        order_key: the column that orders rows in time.
+
+    Raises:
+        SourceInputError: names repeat, or a key names no column.
+
+    """
+
+    columns: tuple[Column, ...]
+    entity_key: str | None = None
+    order_key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check names and keys."""
+        seen: set[str] = set()
+        for name in self.names:
+            if name in seen:
+                raise SourceInputError(
+                    "schema: two columns have one name", seen=name, remedy="rename one of them in the source"
+                )
+            seen.add(name)
+        for label, key in (("entity_key", self.entity_key), ("order_key", self.order_key)):
+            if key is not None:
+                self._require(key, f"schema.{label}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def target(self) -> Column | None:
+        """The one column with role target, or None."""
+        return next((column for column in self.columns if column.role == "target"), None)
+
+    @property
+    def protected(self) -> tuple[Column, ...]:
+        """The columns with role protected, in order."""
+        return tuple(column for column in self.columns if column.role == "protected")
+
+    def __getitem__(self, name: str) -> Column:
+        """Return the column called `name`; unknown names raise `SourceInputError` with the nearest one."""
+        self._require(name, "schema")
+        return next(column for column in self.columns if column.name == name)
+
+    def with_column(self, name: str, **changes: Any) -> "Schema":
+        """Return a schema in which the fields `changes` of the column `name` are replaced."""
+        column = replace(self[name], **changes)
+        return replace(self, columns=tuple(column if old.name == name else old for old in self.columns))
+
+    def _require(self, name: str, place: str) -> None:
+        if name not in self.names:
+            raise SourceInputError(
+                f"{place}: no such column{did_you_mean(name, self.names)}",
+                seen=name,
+                remedy="columns: " + ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else ""),
+            )

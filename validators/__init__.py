@@ -1,0 +1,1 @@
+"""Judges: evidence in, measurements out, verdict by policy."""

@@ -1,0 +1,29 @@
+"""What the judges look at: three real parts, the synthetic rows, and what the columns are."""
+
+from dataclasses import dataclass
+
+from sources.dataset import Dataset
+from sources.schema import Schema
+from validators.policy import Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The rows before the court.
+
+    Args:
+        train: what the synthesizer saw.
+        holdout: real rows of the same population that no synthesizer and no tuning saw; None when there are none.
+        synthetic: the rows that somebody wants to release.
+        reference: further real rows, the adversary's own; None when there are none.
+        schema: what the columns of all four are.
+        policy: limits and knobs.
+
+    """
+
+    train: Dataset
+    holdout: Dataset | None
+    synthetic: Dataset
+    schema: Schema
+    policy: Policy
+    reference: Dataset | None = None

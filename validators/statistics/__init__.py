@@ -1,0 +1,1 @@
+"""Intervals, tests and resampling on plain arrays; nothing here knows a frame."""
