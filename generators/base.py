@@ -123,6 +123,7 @@ class Family:
         build: config -> a synthesizer, not fitted.
         load: folder written by `save` -> the fitted synthesizer.
         summary: one line for the documentation.
+        trains: its fit takes steps until a budget ends it; families with a closed form need no share of the minutes.
 
     """
 
@@ -130,6 +131,7 @@ class Family:
     build: Callable[[Any], Synthesizer]
     load: Callable[[Path], Synthesizer]
     summary: str
+    trains: bool = True
 
 
 class GeneratorError(Exception):

@@ -13,6 +13,7 @@ Kind = Literal["numeric", "categorical", "boolean", "datetime", "text", "image",
 Role = Literal["plain", "target", "protected", "quasi_identifier", "secret"]
 Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date"]
 Severity = Literal["error", "warning"]
+TableRuleKind = Literal["greater_or_equal", "greater", "unique"]
 
 KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text", "image", "id")
 ROLES: tuple[Role, ...] = ("plain", "target", "protected", "quasi_identifier", "secret")
@@ -57,6 +58,8 @@ class Column:
         threshold: a numeric target's outcome is `value > threshold`.
         bins: inner edges that cut a numeric protected column into groups; None lets the judges cut by quantiles.
         timezone: the zone in which a datetime column is written (`UTC`, `Europe/Prague`), or None for naive times.
+        datetime_format: how a datetime column is written as text (strptime), or None for ISO 8601.
+        truth: how a boolean column is written as text, (false, true) such as ("no", "yes"), or None for 0/1, True/False.
         description, unit: words for the card.
         rules: the column's part of the contract.
 
@@ -73,19 +76,39 @@ class Column:
     threshold: float | None = None
     bins: tuple[float, ...] | None = None
     timezone: str | None = None
+    datetime_format: str | None = None
+    truth: tuple[str, str] | None = None
     description: str = ""
     unit: str = ""
     rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableRule:
+    """What every row must satisfy over several columns; always written by the author of the spec.
+
+    Args:
+        kind: `greater_or_equal` (first column >= second, where both are known), `greater`, or `unique` (no two rows
+            agree in all the columns).
+        columns: exactly two for the comparisons, at least one for `unique`.
+        severity: whether a broken rule refuses (`error`) or is only shown (`warning`).
+
+    """
+
+    kind: TableRuleKind
+    columns: tuple[str, ...]
+    severity: Severity = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
-    """The columns in their order, and the keys.
+    """The columns in their order, the keys, and the rules over several columns.
 
     Args:
         columns: at least one, names unique.
         entity_key: the column that names the person or thing a row belongs to; its rows never straddle the split.
         order_key: the column that orders rows in time.
+        rules: what holds between columns.
 
     Raises:
         SourceInputError: names repeat, or a key names no column.
@@ -95,6 +118,7 @@ class Schema:
     columns: tuple[Column, ...]
     entity_key: str | None = None
     order_key: str | None = None
+    rules: tuple[TableRule, ...] = ()
 
     def __post_init__(self) -> None:
         """Check names and keys."""
@@ -108,6 +132,9 @@ class Schema:
         for label, key in (("entity_key", self.entity_key), ("order_key", self.order_key)):
             if key is not None:
                 self._require(key, f"schema.{label}")
+        for rule in self.rules:
+            for name in rule.columns:
+                self._require(name, f"schema.rules.{rule.kind}")
 
     @property
     def names(self) -> tuple[str, ...]:

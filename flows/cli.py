@@ -1,0 +1,222 @@
+"""The command line: arguments in, one command of this room called, an exit code out.
+
+Light on purpose: `understudy --help` imports neither pandas nor torch nor Prefect. Everything that fails for a reason
+the user can change is one message (`error: …`) and exit code 2; a defect of ours is exit code 1 with a log file.
+"""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from flows.errors import Exit, FlowInputError
+from flows.settings import prepare_threads
+from sources.errors import UserError
+
+HELP = """Synthetic stand-ins for real datasets, judged before they are released.
+
+Exit codes: 0 published, passed or verified · 2 bad input or usage · 3 refused by the gate · 4 inconclusive or invalid
+· 1 a defect of ours."""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the spec: --set budget.minutes=1. May be repeated."),
+]
+SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
+
+
+@app.command()
+def init(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A CSV or Parquet file, or its URL.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The spec to write; else it is printed.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the spec.")] = False,
+) -> None:
+    """Look at a table and write a commented spec to edit."""
+    from flows.starting import init_command  # noqa: PLC0415 - each command imports what it needs, no other
+
+    leave(init_command(source, output, force=force))
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    sets: Sets = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
+    from flows.run import run_command  # noqa: PLC0415
+
+    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json))
+
+
+@app.command()
+def judge(
+    train: Annotated[str, typer.Option(help="The real rows that the synthesizer saw.", show_default=False)],
+    synthetic: Annotated[str, typer.Option(help="The synthetic rows.", show_default=False)],
+    holdout: Annotated[str | None, typer.Option(help="Real rows that it never saw; without them much is inconclusive.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column that a recipient will predict.")] = None,
+    protected: Annotated[
+        list[str] | None, typer.Option(help="Columns that name groups: A,B, or repeated for names with commas.")
+    ] = None,
+    spec: Annotated[str | None, typer.Option(help="A spec with roles, kinds, rules and policy.")] = None,
+    policy: Annotated[str | None, typer.Option(help="standard, strict or research.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the private evidence: evidence.html, report.json.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 7,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Judge synthetic data made elsewhere against real data."""
+    from flows.judging import judge_command  # noqa: PLC0415
+
+    code = judge_command(
+        train=train,
+        holdout=holdout,
+        synthetic=synthetic,
+        target=target,
+        protected=protected or [],
+        spec=spec,
+        policy=policy,
+        report=report,
+        seed=seed,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    leave(code)
+
+
+@app.command()
+def sample(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a model, as a run prints it.")],
+    rows: Annotated[int, typer.Option("-n", "--rows", min=0, help="Rows to draw.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.", show_default=False)],
+    given: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Hold a column at a value. May be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same rows.")] = 7,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Draw rows from a fitted model. They are private until they have been judged."""
+    from flows.sampling import sample_command  # noqa: PLC0415
+
+    leave(sample_command(model, rows, output, given=given or [], seed=seed, force=force))
+
+
+@app.command()
+def verify(
+    release: Annotated[str, typer.Argument(metavar="RELEASE_DIR", help="The folder of one version.")],
+    as_json: Json = False,
+) -> None:
+    """Check a release offline: files, hashes, policy, verdict."""
+    from flows.verifying import verify_command  # noqa: PLC0415
+
+    leave(verify_command(release, as_json=as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    from flows.starting import schema_command  # noqa: PLC0415
+
+    leave(schema_command())
+
+
+@app.callback(invoke_without_command=True)
+def about(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Answer --version."""
+    if version:
+        from importlib.metadata import version as version_of  # noqa: PLC0415
+
+        typer.echo(f"understudy {version_of('understudy')}")
+        raise typer.Exit
+
+
+def leave(code: Exit) -> None:
+    """End the command with `code`."""
+    raise typer.Exit(int(code))
+
+
+def main() -> None:
+    """Be the program `understudy`."""
+    signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    sys.exit(command_line(sys.argv[1:]))
+
+
+def command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; nothing but a signal's `SystemExit` is raised."""
+    prepare_threads()
+    logging.lastResort = None  # libraries' warnings are no part of what we say
+    as_json = "--json" in arguments
+    try:
+        result = app(args=list(arguments), prog_name="understudy", standalone_mode=False)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except UserError as error:
+        return _complain(error, as_json=as_json)
+    except TyperException as error:
+        return _complain(_usage(error), as_json=as_json) if error.exit_code == Exit.BAD_INPUT else error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except MemoryError:
+        return _complain(FlowInputError("the data does not fit into memory", remedy="give fewer rows"), as_json=as_json)
+    except Exception as defect:  # noqa: BLE001 - the last line of defence: a defect is a short message and a log file
+        return _defect(defect)
+    return int(result or 0)
+
+
+def _usage(error: TyperException) -> FlowInputError:
+    context: Any = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "understudy"
+    return FlowInputError(error.format_message(), remedy=f"`{command} --help` lists what it takes")
+
+
+def _complain(error: UserError, *, as_json: bool) -> int:
+    """Show what, seen and remedy, and return 2."""
+    if as_json:
+        seen = None if error.seen is None else str(error.seen)
+        plain = {"outcome": "ERROR", "exit": int(Exit.BAD_INPUT), "what": error.what, "seen": seen, "remedy": error.remedy}
+        sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+    else:
+        sys.stderr.write("error: " + "\n       ".join(str(error).splitlines()) + "\n")
+    return int(Exit.BAD_INPUT)
+
+
+def _interrupted() -> int:
+    sys.stderr.write("stopped by Ctrl-C; nothing was published\n")
+    return int(Exit.INTERRUPTED)
+
+
+def _defect(defect: Exception) -> int:
+    """Write the traceback, without a message and without locals, to a log file; return 1."""
+    from flows.defects import write_log  # noqa: PLC0415 - only when it is needed
+
+    path = write_log(defect)
+    sys.stderr.write(
+        f"error: a defect of understudy ({type(defect).__name__}); nothing was published\n"
+        f"       log: {path}   it holds no value of your data: please send it with a bug report\n"
+    )
+    return int(Exit.DEFECT)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(int(Exit.TERMINATED))
+
+
+Command = Callable[..., Exit]
+
+if __name__ == "__main__":
+    main()

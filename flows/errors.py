@@ -1,0 +1,29 @@
+"""What this room raises: the user's branch, with what was seen and what to do, and the exit codes of the command line."""
+
+from enum import IntEnum
+
+from sources.errors import UserError
+
+
+class Exit(IntEnum):
+    """The exit codes, as `docs/architecture.md` and `understudy --help` state them."""
+
+    OK = 0
+    DEFECT = 1
+    BAD_INPUT = 2
+    REFUSED = 3
+    INCONCLUSIVE = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class FlowError(Exception):
+    """Base of what this room raises."""
+
+
+class FlowInputError(FlowError, UserError):
+    """A command line, an output folder or a state of the disk that the user must change."""
+
+
+class SpecError(FlowError, UserError):
+    """A spec file that the user must change; names the file, the key and the nearest known one."""

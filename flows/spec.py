@@ -1,0 +1,174 @@
+"""The spec: one strict model of the YAML file that describes a release.
+
+Every field says what it is for, because the JSON Schema for editors (`understudy schema`) is made from this file.
+The options of a candidate are the fields of its family's `Config`; they are checked by `flows.candidates`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sources.schema import Kind, Role, Severity, Storage
+
+STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+
+
+class FileSource(BaseModel):
+    """A CSV, TSV or Parquet file, local or at any URL that fsspec knows."""
+
+    model_config = STRICT
+    kind: Literal["file"] = "file"
+    path: str = Field(min_length=1, description="path or URL of the table")
+    options: dict[str, Any] = Field(default_factory=dict, description="options for the reader, such as sep: ';'")
+
+
+class SqlSource(BaseModel):
+    """The result of a query."""
+
+    model_config = STRICT
+    kind: Literal["sql"] = "sql"
+    url: str = Field(min_length=1, description="SQLAlchemy URL of the database; environment variables expand")
+    sql: str = Field(min_length=1, description="the query")
+
+
+class StatsmodelsSource(BaseModel):
+    """A table bundled with statsmodels."""
+
+    model_config = STRICT
+    kind: Literal["statsmodels"]
+    dataset: str = Field(description="its name in statsmodels.datasets, such as fair")
+
+
+class SklearnSource(BaseModel):
+    """A table bundled with scikit-learn."""
+
+    model_config = STRICT
+    kind: Literal["sklearn"]
+    dataset: str = Field(description="its name without load_, such as breast_cancer")
+
+
+SOURCE_KINDS = ("file", "sql", "statsmodels", "sklearn")
+
+
+def _with_kind(raw: Any) -> Any:
+    """Add the kind that the keys of a source imply."""
+    if isinstance(raw, str):
+        return {"kind": "file", "path": raw}
+    if isinstance(raw, dict) and "kind" not in raw:
+        return {"kind": "sql" if {"sql", "url"} & raw.keys() else "file", **raw}
+    return raw
+
+
+Source = Annotated[
+    Annotated[FileSource | SqlSource | StatsmodelsSource | SklearnSource, Field(discriminator="kind")],
+    BeforeValidator(_with_kind),
+]
+
+
+class RulesSpec(BaseModel):
+    """What every cell of the column must satisfy, in the source and in the sample."""
+
+    model_config = STRICT
+    minimum: float | None = Field(None, description="smallest allowed number")
+    maximum: float | None = Field(None, description="largest allowed number")
+    values: tuple[str | int | float | bool, ...] | None = Field(None, description="the allowed labels")
+    pattern: str | None = Field(None, description="regular expression that the whole cell must match")
+    unique: bool = Field(False, description="no two rows share a value")
+    max_missing: float | None = Field(None, ge=0, le=1, description="largest share of missing cells, 0 to 1")
+    severity: Severity = Field("error", description="error refuses, warning is only shown")
+
+
+class ColumnSpec(BaseModel):
+    """What is known about one column; what is left out is inferred from the data."""
+
+    model_config = STRICT
+    kind: Kind | None = Field(None, description="what the values mean")
+    role: Role | None = Field(None, description="what the judges take the column for")
+    integer: bool | None = Field(None, description="numbers are whole")
+    decimals: int | None = Field(None, ge=0, le=15, description="decimals that the numbers are written with")
+    storage: Storage | None = Field(None, description="type of the column in the released files")
+    missing_marks: tuple[str, ...] | None = Field(None, description="texts that stand for a missing cell")
+    positive: str | int | float | bool | None = Field(None, description="the label of the target that counts")
+    threshold: float | None = Field(None, description="a numeric target counts when it is above this")
+    bins: tuple[float, ...] | None = Field(None, description="inner edges that cut a protected number into groups")
+    timezone: str | None = Field(None, description="zone in which times are written, such as Europe/Prague")
+    description: str | None = Field(None, description="words for the card")
+    unit: str | None = Field(None, description="unit for the card")
+    rules: RulesSpec = Field(default_factory=RulesSpec, description="the column's part of the contract")
+
+
+class SchemaSpec(BaseModel):
+    """Columns and keys, where inference should not decide."""
+
+    model_config = STRICT
+    columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="column name: what it is")
+    entity_key: str | None = Field(None, description="column that names the person or thing; never split over parts")
+    order_key: str | None = Field(None, description="column that orders rows in time")
+
+
+class BudgetSpec(BaseModel):
+    """How long fits may take; whichever limit comes first ends one."""
+
+    model_config = STRICT
+    minutes: float | None = Field(None, gt=0, description="wall clock for all candidates that train, in equal shares")
+    steps: int | None = Field(None, gt=0, description="optimiser steps of each candidate")
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "BudgetSpec":
+        if self.minutes is None and self.steps is None:
+            raise ValueError("give minutes, or steps, or both")
+        return self
+
+
+class CandidateSpec(BaseModel):
+    """One synthesizer to try; further keys are the options of its family."""
+
+    model_config = STRICT
+    kind: str = Field(description="name of the family, such as tabular.vae")
+    budget: BudgetSpec | None = Field(None, description="its own budget instead of a share of the common one")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def _as_candidate(raw: Any) -> Any:
+    """Turn `tabular.vae` and `{kind: tabular.vae, latent: 64}` into the fields of a CandidateSpec."""
+    if isinstance(raw, str):
+        return {"kind": raw}
+    if isinstance(raw, dict):
+        own = {key: raw[key] for key in ("kind", "budget") if key in raw}
+        return {**own, "options": {key: value for key, value in raw.items() if key not in own}}
+    return raw
+
+
+Candidate = Annotated[CandidateSpec, BeforeValidator(_as_candidate)]
+
+
+class PublishSpec(BaseModel):
+    """Where a release goes, and in which formats."""
+
+    model_config = STRICT
+    to: str = Field("releases/", min_length=1, description="folder of all releases, relative to --out")
+    formats: tuple[Literal["parquet", "csv"], ...] = Field(("parquet", "csv"), min_length=1)
+
+
+class Spec(BaseModel):
+    """One release: from which data, by which models, under which policy, published where."""
+
+    model_config = STRICT
+    name: Name = Field(description="name of the release; letters, digits, dots, dashes")
+    source: Source = Field(description="where the real data is")
+    table: SchemaSpec = Field(default_factory=SchemaSpec, alias="schema", description="what the columns are")
+    candidates: tuple[Candidate, ...] = Field(
+        ({"kind": "tabular.autoregressive"},), min_length=1, validate_default=True, description="synthesizers to try"
+    )
+    budget: BudgetSpec = Field(
+        default_factory=lambda: BudgetSpec(minutes=5), description="for the fits of all candidates together"
+    )
+    rows: int | None = Field(None, gt=0, description="rows to release; left out: as many as the source has")
+    seed: int = Field(7, ge=0, lt=2**63, description="same spec, same seed, same files")
+    policy: str | dict[str, Any] = Field(
+        "standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"
+    )
+    publish: PublishSpec = Field(default_factory=PublishSpec)
+    description: str = Field("", description="a sentence for the card: what the data is about")
+    licence: str = Field("", description="licence of the release, for the card")

@@ -1,0 +1,425 @@
+"""A table as small integers and back: what every tabular network reads and writes.
+
+Each column becomes one token, or two (a coarse one and, conditional on it, a fine one). Columns that another column
+decides, constant columns and ids have none: they are derived, repeated or made anew on decoding. Nothing in a codec
+belongs to fewer than `min_support` rows (numbers: see `numeric`); labels of fewer rows share one token that is learnt
+but never emitted.
+
+    codec = fit_codec(train, CodecConfig(), seed=7)
+    tokens = codec.encode(train.frame)           # int16 N T
+    frame = codec.decode(tokens, seed=8)         # all columns, canonical
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from generators.base import GeneratorInputError
+from generators.tabular.dependencies import Dependency, find_dependencies
+from generators.tabular.identifiers import IdCodec, fit_id
+from generators.tabular.numeric import LEAF_ROWS, Lattice, NumericCodec, fit_numeric
+from sources.dataset import Dataset
+from sources.randomness import stream
+from sources.schema import Column, Schema
+
+UNITS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # day, hour, minute, second, millisecond
+FORMAT = "understudy-table-codec-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig:
+    """What the codec may keep.
+
+    Args:
+        min_support: rows that must hold a label before it can be emitted.
+        derive: leave out columns that another one decides without exception.
+
+    """
+
+    min_support: int = 5
+    derive: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One position of a row of tokens.
+
+    Args:
+        column: name of the column.
+        level: the coarse or the fine token of the column.
+        size: number of tokens, the network's output width here.
+        parent: position of the coarse token of a fine one, else None.
+        emit: bool size, tokens that may be sampled (pooled rare labels may not).
+        valid: bool parent-size size, the fine tokens that each coarse one has; None for coarse ones.
+        ranks: float32 size, the tokens' place on the number line, 0 to 1 (fine: inside the coarse one), NaN for
+            missing; None for labels.
+
+    """
+
+    column: str
+    level: Literal["coarse", "fine"]
+    size: int
+    parent: int | None
+    emit: np.ndarray
+    valid: np.ndarray | None
+    ranks: np.ndarray | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCodec:
+    """Tokens of a categorical or boolean column: its labels in order, then `rare`, then missing, where there are any.
+
+    Args:
+        labels: that may be emitted; booleans are "False" and "True".
+        rare: whether labels of too few rows were seen.
+        missing: whether missing cells were seen.
+
+    """
+
+    labels: tuple[str, ...]
+    rare: bool
+    missing: bool
+
+    @property
+    def size(self) -> int:
+        """Number of tokens."""
+        return len(self.labels) + int(self.rare) + int(self.missing)
+
+    @property
+    def emit(self) -> np.ndarray:
+        """Which tokens may be sampled, bool size."""
+        emit = np.ones(self.size, dtype=bool)
+        if self.rare:
+            emit[len(self.labels)] = False
+        return emit
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Return the tokens, int64 N, of `values` (object N of str or None); -1 for what has no token."""
+        codes = pd.Categorical(values, categories=list(self.labels)).codes.astype(np.int64)
+        absent = pd.isna(values)
+        codes[(codes < 0) & ~absent] = len(self.labels) if self.rare else -1
+        codes[absent] = self.size - 1 if self.missing else -1
+        return codes
+
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        """Return labels, object N of str or None."""
+        assert self.emit[tokens].all(), "a pooled rare label was sampled; mask what Token.emit forbids"
+        return np.array([*self.labels, *[None] * (int(self.rare) + int(self.missing))], dtype=object)[tokens]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCodec:
+    """The codecs of all columns of a schema.
+
+    Args:
+        schema: of the table.
+        columns: name -> codec, for every column.
+        tokens: what `encode` returns, in order; all coarse ones before all fine ones.
+        dependencies: positions in them count single-token columns as in `derivable`.
+        derivable: names of the columns that dependencies count.
+
+    """
+
+    schema: Schema
+    columns: dict[str, LabelCodec | NumericCodec | IdCodec]
+    tokens: tuple[Token, ...]
+    dependencies: tuple[Dependency, ...]
+    derivable: tuple[str, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of tokens at each position."""
+        return tuple(token.size for token in self.tokens)
+
+    @property
+    def derived(self) -> dict[str, tuple[str, np.ndarray]]:
+        """Derived column -> (the column that decides it, int64 table from its token to theirs)."""
+        return {
+            self.derivable[rule.determined]: (self.derivable[rule.determinant], rule.table)
+            for rule in self.dependencies
+        }
+
+    def position(self, column: str, level: Literal["coarse", "fine"] = "coarse") -> int | None:
+        """Return the position of a column's token, or None where it has none."""
+        found = (number for number, token in enumerate(self.tokens) if (token.column, token.level) == (column, level))
+        return next(found, None)
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the tokens, int16 N T, of a canonical frame; -1 where a column is absent or a cell has no token."""
+        tokens = np.full((len(frame), len(self.tokens)), -1, dtype=np.int16)
+        parts = {name: self._encode_column(name, frame[name]) for name in frame.columns if name in self.columns}
+        for position, token in enumerate(self.tokens):
+            if token.column in parts:
+                tokens[:, position] = parts[token.column][:, 0 if token.level == "coarse" else 1]
+        return tokens
+
+    def encode_column(self, name: str, values: pd.Series) -> np.ndarray:
+        """Return the coarse tokens, int64 N, of one column, derived ones included; -1 for what has no token."""
+        return self._encode_column(name, values)[:, 0]
+
+    def decode(self, tokens: np.ndarray, *, seed: int) -> pd.DataFrame:
+        """Return the canonical frame, all columns, for tokens (int N T); same seed, same frame."""
+        parts: dict[str, np.ndarray] = {}
+        for name in self.columns:
+            position, fine = self.position(name), self.position(name, "fine")
+            coarse = np.zeros(len(tokens), dtype=np.int64) if position is None else tokens[:, position].astype(np.int64)
+            second = np.zeros_like(coarse) if fine is None else tokens[:, fine].astype(np.int64)
+            parts[name] = np.column_stack([coarse, second])
+        for name, (determinant, table) in self.derived.items():
+            parts[name][:, 0] = table[parts[determinant][:, 0]]
+        series = {
+            column.name: self._decode_column(column, parts[column.name], stream(seed, "decode", column.name))
+            for column in self.schema.columns
+        }
+        return pd.DataFrame(series, index=pd.RangeIndex(len(tokens)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the codec as JSON values, without the schema."""
+        states = {}
+        for name, codec in self.columns.items():
+            if isinstance(codec, LabelCodec):
+                states[name] = {"kind": "label", "labels": list(codec.labels), "rare": codec.rare}
+                states[name]["missing"] = codec.missing
+            else:
+                kind = "numeric" if isinstance(codec, NumericCodec) else "id"
+                states[name] = {"kind": kind, "state": codec.to_json()}
+        return {
+            "format": FORMAT,
+            "columns": states,
+            "dependencies": [rule.to_json() for rule in self.dependencies],
+            "derivable": list(self.derivable),
+        }
+
+    @staticmethod
+    def from_json(state: dict[str, Any], schema: Schema) -> "TableCodec":
+        """Return the codec that `to_json` described."""
+        assert state["format"] == FORMAT, f"not a table codec of this version: {state['format']}"
+        columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
+        for name, one in state["columns"].items():
+            if one["kind"] == "label":
+                columns[name] = LabelCodec(labels=tuple(one["labels"]), rare=one["rare"], missing=one["missing"])
+            elif one["kind"] == "numeric":
+                columns[name] = NumericCodec.from_json(one["state"])
+            else:
+                columns[name] = IdCodec.from_json(one["state"])
+        rules = tuple(Dependency.from_json(rule) for rule in state["dependencies"])
+        derivable = tuple(state["derivable"])
+        left_out = {derivable[rule.determined] for rule in rules}
+        return TableCodec(
+            schema=schema,
+            columns=columns,
+            tokens=_tokens(columns, left_out),
+            dependencies=rules,
+            derivable=derivable,
+        )
+
+    def notes(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """Return sentences about what of `train` the codec cannot give back; names and counts, no values."""
+        notes = []
+        for name, codec in self.columns.items():
+            if isinstance(codec, LabelCodec) and codec.rare:
+                counts = train[name].value_counts()
+                rare = counts[~counts.index.astype(str).isin(codec.labels)]
+                notes.append(
+                    f"{name}: {len(rare)} labels with too few rows each ({rare.sum() / len(train):.2%} of rows) are "
+                    "learnt as one and never emitted"
+                )
+            if isinstance(codec, NumericCodec) and not len(codec.knots) and train[name].notna().any():
+                notes.append(f"{name}: fewer than {LEAF_ROWS} cells are present; it is missing throughout the sample")
+            if isinstance(codec, IdCodec):
+                notes.append(f"{name}: ids are made anew in the format of the source and relate to no other column")
+        notes.extend(f"{name}: derived from {other}, which decides it" for name, (other, _) in self.derived.items())
+        return tuple(notes)
+
+    def _encode_column(self, name: str, values: pd.Series) -> np.ndarray:
+        """Return coarse and fine tokens, int64 N 2."""
+        codec = self.columns[name]
+        if isinstance(codec, IdCodec):
+            return np.full((len(values), 2), -1, dtype=np.int64)
+        if isinstance(codec, LabelCodec):
+            return np.column_stack([codec.encode(_texts(values)), np.zeros(len(values), dtype=np.int64)])
+        return codec.encode(_numbers(self.schema[name], values))
+
+    def _decode_column(self, column: Column, tokens: np.ndarray, rng: np.random.Generator) -> pd.Series:
+        codec = self.columns[column.name]
+        if isinstance(codec, IdCodec):
+            return pd.Series(codec.draw(len(tokens), rng), dtype=object)
+        if isinstance(codec, LabelCodec):
+            labels = codec.decode(tokens[:, 0])
+            if column.kind == "boolean":
+                return pd.Series([None if text is None else text == "True" for text in labels], dtype="boolean")
+            return pd.Series(labels, dtype=object)
+        numbers = codec.decode(tokens[:, 0], tokens[:, 1], rng)
+        if column.kind == "numeric":
+            return pd.Series(numbers, dtype="float64")
+        absent = np.isnan(numbers)
+        moments = np.where(absent, 0, numbers).astype(np.int64).view("datetime64[us]")
+        moments[absent] = np.datetime64("NaT")
+        series = pd.Series(moments)
+        return series if column.timezone is None else series.dt.tz_localize("UTC")
+
+
+def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
+    """Learn the codec of `train`.
+
+    Args:
+        train: canonical rows, at least `LEAF_ROWS`.
+        config: what may be kept.
+        seed: of the places of bin edges.
+
+    Raises:
+        GeneratorInputError: too few rows, a kind that is not modelled, infinite numbers, a column of rare labels alone.
+
+    """
+    if len(train) < LEAF_ROWS:
+        raise GeneratorInputError(
+            "too few rows to learn anything but themselves",
+            seen=f"{len(train)} rows",
+            remedy=f"give at least {LEAF_ROWS} training rows",
+        )
+    columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
+    for column in train.schema.columns:
+        values = train.frame[column.name]
+        if column.kind in ("text", "image"):
+            raise GeneratorInputError(
+                f"column {column.name!r}: {column.kind} is not modelled by tabular synthesizers",
+                seen=f"kind {column.kind}",
+                remedy="drop the column, or set its kind to categorical (repeated labels) or id (made anew)",
+            )
+        if column.kind == "id":
+            columns[column.name] = fit_id(_texts(values))
+        elif column.kind in ("categorical", "boolean"):
+            columns[column.name] = _fit_labels(column, values, config.min_support)
+        else:
+            numbers = _numbers(column, values)
+            if np.isinf(numbers).any():
+                raise GeneratorInputError(
+                    f"column {column.name!r}: infinite numbers",
+                    seen=f"{int(np.isinf(numbers).sum())} cells",
+                    remedy="mark them as missing, or drop the rows",
+                )
+            columns[column.name] = fit_numeric(
+                numbers, _lattice(column, numbers), stream(seed, "codec", column.name)
+            )
+    derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
+    rules: tuple[Dependency, ...] = ()
+    if config.derive and derivable:
+        bare = TableCodec(
+            schema=train.schema, columns=columns, tokens=_tokens(columns, set()), dependencies=(), derivable=derivable
+        )
+        tokens = np.column_stack([bare.encode_column(name, train.frame[name]) for name in derivable])
+        decidable = {number for number, name in enumerate(derivable) if not _has_rare(columns[name])}
+        rules = tuple(find_dependencies(tokens, [_size(columns[name]) for name in derivable], decidable))
+    left_out = {derivable[rule.determined] for rule in rules}
+    return TableCodec(
+        schema=train.schema,
+        columns=columns,
+        tokens=_tokens(columns, left_out),
+        dependencies=rules,
+        derivable=derivable,
+    )
+
+
+def _fit_labels(column: Column, values: pd.Series, min_support: int) -> LabelCodec:
+    texts = pd.Series(_texts(values), dtype=object)
+    counts = texts.value_counts()
+    missing = bool(texts.isna().any())
+    if column.kind == "boolean":  # neither answer names a person
+        return LabelCodec(labels=tuple(sorted(counts.index)), rare=False, missing=missing)
+    kept = counts.index[counts >= min_support]
+    rare = len(kept) < len(counts)
+    if not len(kept) and rare:
+        raise GeneratorInputError(
+            f"column {column.name!r}: no label is held by {min_support} rows",
+            seen=f"{len(counts)} labels in {len(texts)} rows",
+            remedy="set its kind to id or text, drop it, or lower min_support",
+        )
+    return LabelCodec(labels=tuple(sorted(kept)), rare=rare, missing=missing)
+
+
+def _tokens(columns: dict[str, LabelCodec | NumericCodec | IdCodec], left_out: set[str]) -> tuple[Token, ...]:
+    """Return the positions of a row: coarse tokens in column order, then the fine ones; nothing for constants."""
+    coarse: list[Token] = []
+    fine: list[tuple[NumericCodec, int]] = []
+    for name, codec in columns.items():
+        if isinstance(codec, IdCodec) or name in left_out or max(_size(codec), _num_fine(codec)) <= 1:
+            continue
+        labels = isinstance(codec, LabelCodec)
+        coarse.append(
+            Token(
+                column=name,
+                level="coarse",
+                size=_size(codec),
+                parent=None,
+                emit=codec.emit if isinstance(codec, LabelCodec) else np.ones(_size(codec), dtype=bool),
+                valid=None,
+                ranks=None if isinstance(codec, LabelCodec) else codec.coarse_ranks().astype(np.float32),
+            )
+        )
+        if not labels and _num_fine(codec) > 1:
+            assert isinstance(codec, NumericCodec)
+            fine.append((codec, len(coarse) - 1))
+    second = [
+        Token(
+            column=coarse[parent].column,
+            level="fine",
+            size=codec.num_fine,
+            parent=parent,
+            emit=np.ones(codec.num_fine, dtype=bool),
+            valid=codec.valid(),
+            ranks=((np.arange(codec.num_fine) + 0.5) / codec.num_fine).astype(np.float32),
+        )
+        for codec, parent in fine
+    ]
+    return (*coarse, *second)
+
+
+def _size(codec: LabelCodec | NumericCodec | IdCodec) -> int:
+    if isinstance(codec, IdCodec):
+        return 0
+    return codec.size if isinstance(codec, LabelCodec) else codec.num_coarse
+
+
+def _num_fine(codec: LabelCodec | NumericCodec | IdCodec) -> int:
+    return codec.num_fine if isinstance(codec, NumericCodec) else 1
+
+
+def _is_derivable(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
+    """Return whether one token says everything about a cell."""
+    if isinstance(codec, NumericCodec):
+        return codec.num_fine == 1 and bool(codec.exact.all()) and len(codec.exact) > 0
+    return isinstance(codec, LabelCodec)
+
+
+def _has_rare(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
+    return isinstance(codec, LabelCodec) and codec.rare
+
+
+def _texts(values: pd.Series) -> np.ndarray:
+    """Return labels as object N of str or None; booleans as "False" and "True"."""
+    return np.array([None if absent else str(value) for value, absent in zip(values, values.isna(), strict=True)], object)
+
+
+def _numbers(column: Column, values: pd.Series) -> np.ndarray:
+    """Return numbers, float64 N, NaN where missing; moments as microseconds since 1970."""
+    if column.kind == "numeric":
+        return values.to_numpy(dtype=np.float64)
+    naive = values if values.dt.tz is None else values.dt.tz_convert("UTC").dt.tz_localize(None)
+    numbers = naive.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
+    numbers[naive.isna().to_numpy()] = np.nan
+    return numbers
+
+
+def _lattice(column: Column, numbers: np.ndarray) -> Lattice:
+    present = numbers[~np.isnan(numbers)]
+    if column.kind == "numeric":
+        decimals = 0 if column.integer else column.decimals
+        if decimals is None:
+            return Lattice()
+        counts = np.round(present * 10.0**decimals)  # an amount in whole thousands stays one
+        divisor = int(np.gcd.reduce(counts.astype(np.int64))) if np.abs(counts).max(initial=0) < 2**53 else 1
+        return Lattice(step=max(divisor, 1) / 10.0**decimals, decimals=decimals)
+    unit = next((unit for unit in UNITS_US if (present % unit == 0).all()), 1)
+    return Lattice(step=float(unit), decimals=0)

@@ -1,0 +1,90 @@
+"""The folder of a saved tabular model: weights as safetensors, everything else as JSON.
+
+    model.json          family, configuration, schema, codec, what else the family needs
+    weights.safetensors
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from generators.base import GeneratorInputError
+from generators.tabular.codec import TableCodec
+from sources.files import complete_or_absent, write_json
+from sources.schema import Column, Rules, Schema
+
+FORMAT = "understudy-tabular-model-1"
+
+
+def save_model(
+    path: Path,
+    *,
+    family: str,
+    config: Any,
+    codec: TableCodec,
+    weights: Mapping[str, Tensor],
+    extra: Mapping[str, Any],
+) -> None:
+    """Write a model into the folder `path`; `model.json` comes last, so its presence means complete.
+
+    Args:
+        path: folder, created when absent.
+        family: name in the registry.
+        config: the family's dataclass.
+        codec: with its schema.
+        weights: tensors by name.
+        extra: JSON values that the family needs to load.
+
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with complete_or_absent(path / "weights.safetensors") as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
+    state = {
+        "format": FORMAT,
+        "family": family,
+        "config": asdict(config),
+        "schema": asdict(codec.schema),
+        "codec": codec.to_json(),
+        "extra": dict(extra),
+    }
+    write_json(path / "model.json", state)
+
+
+def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, dict[str, Tensor], dict[str, Any]]:
+    """Return (configuration's fields, codec, weights on the CPU, extra) of the model in the folder `path`.
+
+    Raises:
+        GeneratorInputError: there is no model of this family.
+
+    """
+    file = path / "model.json"
+    if not file.exists():
+        raise GeneratorInputError(f"{path}: no saved model", remedy="give the folder that save wrote")
+    state = json.loads(file.read_text())
+    if state.get("format") != FORMAT or state["family"] != family:
+        raise GeneratorInputError(
+            f"{path}: not a model of {family} in this version's format",
+            seen=f"{state.get('family')}, {state.get('format')}",
+            remedy="load it with the family and version that wrote it",
+        )
+    codec = TableCodec.from_json(state["codec"], schema_from_json(state["schema"]))
+    return state["config"], codec, load_file(path / "weights.safetensors"), state["extra"]
+
+
+def schema_from_json(state: Mapping[str, Any]) -> Schema:
+    """Return the schema that `dataclasses.asdict` and JSON wrote."""
+    columns = []
+    for column in state["columns"]:
+        fields = dict(column)
+        rules = dict(fields["rules"])
+        rules["values"] = None if rules["values"] is None else tuple(rules["values"])
+        fields["rules"] = Rules(**rules)
+        fields["missing_marks"] = tuple(fields["missing_marks"])
+        fields["bins"] = None if fields["bins"] is None else tuple(fields["bins"])
+        columns.append(Column(**fields))
+    return Schema(columns=tuple(columns), entity_key=state["entity_key"], order_key=state["order_key"])

@@ -1,0 +1,59 @@
+"""What the public may read of a spec: locations cut to their last part, queries and credentials gone."""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+from urllib.parse import urlsplit
+
+PRIVATE = "(kept private)"
+_PRIVATE_KEYS = frozenset({"sql", "query", "options", "storage_options"})
+_SECRET = re.compile(r"passw|secret|token|credential|api_?key|access_?key|private_?key|signature", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:{1,2}//?\S+|[A-Za-z][A-Za-z0-9+.-]*::\S+")
+
+
+def public_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `spec` without anything that says where the source lies or how to get in.
+
+    Paths and URLs keep their last part without its query (`people.parquet`), database URLs their dialect; SQL text
+    and store options are private as a whole (a query may quote a person); so is every value under a key that sounds
+    like a secret. Everything else stays as it is.
+
+    >>> public_spec({"source": {"path": "s3://key:secret@bucket/in/people.parquet?sig=1"}, "seed": 7})
+    {'source': {'path': 'people.parquet'}, 'seed': 7}
+    """
+    return {key: _public(key, value) for key, value in spec.items()}
+
+
+def public_location(location: str) -> str:
+    """Return the last part of a path or URL without query, or the dialect of a database URL.
+
+    >>> public_location("postgresql+psycopg://ann:pw@db.example/people")
+    'postgresql+psycopg'
+    """
+    if "://" not in location:
+        plain = location.split("::")[-1]
+        return PureWindowsPath(PurePosixPath(plain).name).name or PRIVATE
+    outer = location.split("::")[-1]
+    try:
+        parts = urlsplit(outer)
+    except ValueError:
+        return PRIVATE  # a URL that cannot be taken apart cannot be cleaned either
+    if parts.scheme.partition("+")[0] in {"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite"}:
+        return parts.scheme
+    return PurePosixPath(parts.path).name or parts.scheme
+
+
+def _public(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if key in _PRIVATE_KEYS or _SECRET.search(key):
+        return PRIVATE
+    if isinstance(value, Mapping):
+        return {name: _public(name, inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_public(key, inner) for inner in value]
+    text = str(value)
+    if key in {"path", "url", "folder", "to", "uri", "location"}:
+        return public_location(text)
+    return _URL.sub(lambda match: public_location(match.group()), text)

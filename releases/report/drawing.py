@@ -1,0 +1,296 @@
+"""The marks of the report as inline SVG: plain numbers in, markup out, nothing computed about the data.
+
+Colours are CSS classes (`template style.css`), so one picture serves light, dark and paper; every picture carries a
+`<title>` for readers who do not see it. Coordinates are rounded to a tenth of a pixel to keep the page small.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+Scale = Callable[[float], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whisker:
+    """One estimate against its limit.
+
+    Args:
+        value, low, high: the estimate and its interval; None where there is none.
+        limit: the bound, or (lower, upper); None draws none.
+        reference: what fresh real rows score, or None.
+        bad: which side of the limit refuses: `above`, `below` or `outside`.
+        tone: the CSS class of the estimate: `pass`, `fail`, `inconclusive` or `invalid`.
+
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | tuple[float, float] | None
+    reference: float | None
+    bad: str
+    tone: str
+
+
+def span_of(whiskers: Sequence[Whisker]) -> tuple[float, float]:
+    """Return the (low, high) of an axis that shows all of `whiskers` with their limits and references."""
+    numbers: list[float] = []
+    for whisker in whiskers:
+        limits = whisker.limit if isinstance(whisker.limit, tuple) else (whisker.limit,)
+        every = (whisker.value, whisker.low, whisker.high, whisker.reference, *limits)
+        numbers += [number for number in every if number is not None]
+    if not numbers:
+        return 0.0, 1.0
+    low, high = min(numbers), max(numbers)
+    pad = 0.12 * (high - low) or 0.1 * abs(high) or 0.1
+    return low - pad, high + pad
+
+
+def whisker_row(
+    whisker: Whisker, *, span: tuple[float, float], label: str, width: float = 260, height: float = 26
+) -> Markup:
+    """Return one dot-and-whisker row: forbidden side tinted, limit a line, fresh real rows an open diamond."""
+    x = _scale(span, (6, width - 6))
+    middle = height / 2
+    parts: list[str] = []
+    for left, right in _forbidden(whisker, span):
+        parts.append(_rect(x(left), 3, x(right) - x(left), height - 6, "forbidden"))
+    parts.append(_line(6, middle, width - 6, middle, "axis"))
+    limits = whisker.limit if isinstance(whisker.limit, tuple) else (whisker.limit,)
+    parts += [_line(x(limit), 1, x(limit), height - 1, "limit") for limit in limits if limit is not None]
+    if whisker.reference is not None:
+        parts.append(_diamond(x(whisker.reference), middle, 4.5))
+    if whisker.low is not None and whisker.high is not None:
+        parts.append(_line(x(whisker.low), middle, x(whisker.high), middle, f"whisker {whisker.tone}"))
+    if whisker.value is not None:
+        parts.append(f'<circle class="dot {whisker.tone}" cx="{_p(x(whisker.value))}" cy="{_p(middle)}" r="3.8"/>')
+    return _svg(width, height, label, parts, "row")
+
+
+def bars(
+    labels: Sequence[str],
+    synthetic: Sequence[float],
+    real: Sequence[float] | None,
+    *,
+    label: str,
+    width: float = 200,
+    step: float = 15,
+) -> Markup:
+    """Return horizontal bars, one a category: synthetic filled, real (when given) a tick over each.
+
+    Args:
+        labels: the categories.
+        synthetic, real: their shares, as long as `labels`.
+        label: the picture in words.
+        width: pixels; step: pixels a category.
+
+    """
+    top = max([*synthetic, *(real or ()), 1e-9])
+    left = width * 0.42
+    x = _scale((0, top), (left, width - 4))
+    height = step * len(labels) + 2
+    parts: list[str] = []
+    for row, text in enumerate(labels):
+        y = 1 + row * step
+        parts.append(_text(left - 5, y + step * 0.72, _shorten(text, 15), "tick", "end"))
+        parts.append(_rect(left, y + 2.5, x(synthetic[row]) - left, step - 5, "synthetic"))
+        if real is not None:
+            parts.append(_line(x(real[row]), y + 0.5, x(real[row]), y + step - 0.5, "real"))
+    parts.append(_line(left, 1, left, height - 1, "axis"))
+    return _svg(width, height, label, parts, "bars")
+
+
+def histogram(
+    edges: Sequence[float],
+    synthetic: Sequence[float],
+    real: Sequence[float] | None,
+    *,
+    ends: tuple[str, str],
+    label: str,
+    width: float = 200,
+    height: float = 92,
+) -> Markup:
+    """Return a histogram: synthetic filled, real (when given) a stepped line over it.
+
+    Args:
+        edges: B + 1 increasing edges.
+        synthetic, real: B shares each; drawn as densities, so unequal bins are fair.
+        ends: the words under the first and the last edge.
+        label: the picture in words.
+        width, height: pixels.
+
+    """
+    floor = height - 14
+    widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
+    filled = _density(synthetic, widths)
+    outline = _density(real, widths) if real is not None else []
+    x = _scale((edges[0], edges[-1]), (2, width - 2))
+    y = _scale((0, max([*filled, *outline, 1e-12])), (floor, 3))
+    parts = [f'<path class="synthetic" d="{_steps(edges, filled, x, y, floor)}Z"/>']
+    if real is not None:
+        parts.append(f'<path class="real" d="{_steps(edges, outline, x, y, floor)}"/>')
+    parts.append(_line(2, floor, width - 2, floor, "axis"))
+    parts.append(_text(2, height - 3, ends[0], "tick", "start"))
+    parts.append(_text(width - 2, height - 3, ends[1], "tick", "end"))
+    return _svg(width, height, label, parts, "histogram")
+
+
+def heat_map(names: Sequence[str], shortfall: Sequence[Sequence[float | None]], *, top: float, label: str) -> Markup:
+    """Return the lower triangle of a matrix of shortfalls; a darker cell falls further short of the ceiling.
+
+    Args:
+        names: D names.
+        shortfall: D x D; cell (i, j) for j < i is drawn, None is left blank; 0 is paper, `top` and more full ink.
+        top: the shortfall of full ink, positive.
+        label: the picture in words.
+
+    """
+    size = len(names)
+    cell = max(9.0, min(26.0, 560 / max(size, 1)))
+    left, below = 130.0, 112.0
+    width, height = left + cell * (size - 1) + 70, cell * (size - 1) + below
+    parts: list[str] = []
+    for row in range(1, size):
+        y = (row - 1) * cell
+        parts.append(_text(left - 6, y + cell * 0.7, _shorten(names[row], 18), "tick", "end"))
+        for column in range(row):
+            value = shortfall[row][column]
+            if value is None:
+                continue
+            x = left + column * cell
+            depth = max(0.0, min(1.0, value / top))
+            words = f"{names[column]} × {names[row]}: {100 * value:.1f} points below the ceiling"
+            parts.append(
+                f'<rect class="cell" x="{_p(x)}" y="{_p(y)}" width="{_p(cell - 1)}" height="{_p(cell - 1)}" '
+                f'fill-opacity="{0.04 + 0.96 * depth:.2f}"><title>{escape(words)}</title></rect>'
+            )
+    for column in range(size - 1):
+        x, y = left + (column + 0.6) * cell, (size - 1) * cell + 8
+        parts.append(
+            f'<text class="tick" text-anchor="end" transform="translate({_p(x)} {_p(y)}) rotate(-50)">'
+            f"{escape(_shorten(names[column], 18))}</text>"
+        )
+    return _svg(width, height, label, parts, "heat")
+
+
+def scatter(
+    synthetic: Sequence[tuple[float, float]],
+    real: Sequence[tuple[float, float]] | None,
+    *,
+    label: str,
+    size: float = 340,
+) -> Markup:
+    """Return two clouds of points on one plane, real below synthetic; the axes are without unit and not drawn."""
+    every = [*synthetic, *(real or ())]
+    if not every:
+        return _svg(size, size, label, [], "scatter")
+    x = _scale(_range([point[0] for point in every]), (6, size - 6))
+    y = _scale(_range([point[1] for point in every]), (size - 6, 6))
+    parts = []
+    for name, points in (("real", real), ("synthetic", synthetic)):
+        if points:
+            d = "".join(f"M{_p(x(a))} {_p(y(b))}h0" for a, b in points)
+            parts.append(f'<path class="cloud {name}" d="{d}"/>')
+    return _svg(size, size, label, parts, "scatter")
+
+
+def curve(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    *,
+    ends: tuple[str, str],
+    heights: tuple[str, str],
+    label: str,
+    width: float = 460,
+    height: float = 150,
+) -> Markup:
+    """Return lines over a common x axis.
+
+    Args:
+        series: (CSS class, points (x, y)) each.
+        ends: the words under the smallest and largest x; heights: those beside the smallest and largest y.
+        label: the picture in words.
+        width, height: pixels.
+
+    """
+    points = [point for _, line in series for point in line]
+    if not points:
+        return _svg(width, height, label, [], "curve")
+    x = _scale(_range([point[0] for point in points]), (52, width - 6))
+    y = _scale(_range([point[1] for point in points]), (height - 20, 8))
+    parts = [_line(52, height - 18, width - 6, height - 18, "axis")]
+    parts += [_text(46, height - 20, heights[0], "tick", "end"), _text(46, 14, heights[1], "tick", "end")]
+    parts += [_text(52, height - 4, ends[0], "tick", "start"), _text(width - 6, height - 4, ends[1], "tick", "end")]
+    for name, line in series:
+        d = "L".join(f"{_p(x(a))} {_p(y(b))}" for a, b in line)
+        parts.append(f'<path class="line {name}" d="M{d}"/>')
+    return _svg(width, height, label, parts, "curve")
+
+
+def _forbidden(whisker: Whisker, span: tuple[float, float]) -> list[tuple[float, float]]:
+    if whisker.limit is None:
+        return []
+    if isinstance(whisker.limit, tuple):
+        return [(span[0], whisker.limit[0]), (whisker.limit[1], span[1])]
+    return [(whisker.limit, span[1])] if whisker.bad == "above" else [(span[0], whisker.limit)]
+
+
+def _scale(domain: tuple[float, float], target: tuple[float, float]) -> Scale:
+    (low, high), (start, stop) = domain, target
+    slope = (stop - start) / (high - low) if high > low else 0.0
+
+    def place(value: float) -> float:
+        return start + (min(max(value, low), high) - low) * slope if slope else (start + stop) / 2
+
+    return place
+
+
+def _range(numbers: Sequence[float]) -> tuple[float, float]:
+    return min(numbers), max(numbers)
+
+
+def _density(shares: Sequence[float], widths: Sequence[float]) -> list[float]:
+    return [share / width if width > 0 else 0.0 for share, width in zip(shares, widths, strict=True)]
+
+
+def _steps(edges: Sequence[float], heights: Sequence[float], x: Scale, y: Scale, floor: float) -> str:
+    d = f"M{_p(x(edges[0]))} {_p(floor)}"
+    for left, right, height in zip(edges, edges[1:], heights, strict=False):
+        d += f"L{_p(x(left))} {_p(y(height))}H{_p(x(right))}"
+    return d + f"V{_p(floor)}"
+
+
+def _svg(width: float, height: float, label: str, parts: Sequence[str], kind: str) -> Markup:
+    body = "".join(parts)
+    return Markup(  # noqa: S704 - every text in `parts` and `label` went through escape
+        f'<svg class="{kind}" role="img" viewBox="0 0 {_p(width)} {_p(height)}" width="{_p(width)}" '
+        f'height="{_p(height)}"><title>{escape(label)}</title>{body}</svg>'
+    )
+
+
+def _rect(x: float, y: float, width: float, height: float, name: str) -> str:
+    return f'<rect class="{name}" x="{_p(x)}" y="{_p(y)}" width="{_p(max(width, 0))}" height="{_p(height)}"/>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
+    return f'<line class="{name}" x1="{_p(x1)}" y1="{_p(y1)}" x2="{_p(x2)}" y2="{_p(y2)}"/>'
+
+
+def _text(x: float, y: float, text: str, name: str, anchor: str) -> str:
+    return f'<text class="{name}" x="{_p(x)}" y="{_p(y)}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _diamond(x: float, y: float, r: float) -> str:
+    return f'<path class="reference" d="M{_p(x)} {_p(y - r)}L{_p(x + r)} {_p(y)}L{_p(x)} {_p(y + r)}L{_p(x - r)} {_p(y)}Z"/>'
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _p(number: float) -> str:
+    """Return a coordinate with at most one decimal."""
+    assert math.isfinite(number), "a picture got a number that is not finite"
+    return f"{number:.1f}".removesuffix(".0")

@@ -1,0 +1,149 @@
+"""What each measurement is called, how its number is written, what it means, and what to try when it refuses.
+
+The texts are for a person who signs, not for one who programs; the definitions with formulas and sources are in
+`docs/metrics.md` under the same names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["points", "plain", "p"]
+"""How a number is written: hundredths as points, as it is, or as a p-value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One measurement in words.
+
+    Args:
+        title: a few words, as a heading.
+        unit: how its numbers are written.
+        meaning: what it measures and which way is good.
+        remedy: what to try when it stands in the way of a release.
+
+    """
+
+    title: str
+    unit: Unit
+    meaning: str
+    remedy: str
+
+
+GLOSSARY: Mapping[str, Entry] = {
+    "contract_rules": Entry(
+        title="Contract",
+        unit="plain",
+        meaning="How many rules of the data contract (types, ranges, allowed labels, missing cells, uniqueness and the "
+        "author's own) the synthetic rows break. None may be broken.",
+        remedy="See which rule broke. If real rows break it too, correct the rule in the spec; else train longer or choose "
+        "another synthesizer.",
+    ),
+    "kway_1": Entry(
+        title="Single columns",
+        unit="points",
+        meaning="Each column is cut into bins and labels; this is how much further the synthetic shares are from the real "
+        "ones than the shares of fresh real rows are, averaged over columns. 0 is as good as fresh.",
+        remedy="Give the fit more time, or choose a synthesizer that models columns directly (tabular.autoregressive).",
+    ),
+    "kway_2": Entry(
+        title="Pairs of columns",
+        unit="points",
+        meaning="The same for tables of two columns at a time: whether columns go together as they do in reality.",
+        remedy="Give the fit more time; a synthesizer that treats columns on their own fails here.",
+    ),
+    "kway_3": Entry(
+        title="Triples of columns",
+        unit="points",
+        meaning="The same for tables of three columns at a time, where most models fall short first.",
+        remedy="Give the fit more time or a larger network.",
+    ),
+    "column_shape": Entry(
+        title="Shape of each column",
+        unit="points",
+        meaning="The part of one column's rows that would have to move to another bin or label to match the real column, "
+        "beyond what chance does to fresh rows. Looked at column by column, because an average hides one spoilt column.",
+        remedy="Look at the column's picture. Check its kind in the spec (a code taken for a number?), then train longer.",
+    ),
+    "association": Entry(
+        title="Strength of relations",
+        unit="plain",
+        meaning="How much the strength of the relation between two columns (0 none, 1 full) differs from the real one.",
+        remedy="Look at the pair map. Columns derived from each other are best dropped and computed again afterwards.",
+    ),
+    "dependence": Entry(
+        title="Rows hang together",
+        unit="points",
+        meaning="How well a model can tell whole synthetic rows from rows whose cells were mixed up, compared with real "
+        "rows: what is lost when columns are drawn independently.",
+        remedy="The synthesizer has learnt columns rather than rows: train longer or choose another family.",
+    ),
+    "c2st": Entry(
+        title="Real or synthetic?",
+        unit="plain",
+        meaning="A classifier tries to tell synthetic rows from real ones (area under the ROC curve). 0.5 is a coin toss, "
+        "1 is always right; far below 0.5 means the synthetic rows are copies of the rows it learnt from.",
+        remedy="Too high: train longer, and see which columns differ. Too low: the rows are copies, so fewer steps or more "
+        "regularisation.",
+    ),
+    "tstr": Entry(
+        title="Use for prediction",
+        unit="plain",
+        meaning="A model of the target is trained on synthetic rows and on real ones, both are tested on real rows that "
+        "nobody has seen; this is what is lost by training on the synthetic ones.",
+        remedy="Train longer; look at the pair map for columns that have lost their relation to the target.",
+    ),
+    "label_noise": Entry(
+        title="Wrong labels",
+        unit="points",
+        meaning="The share of synthetic rows whose target contradicts the rest of the row, beyond the share among fresh "
+        "real rows.",
+        remedy="Train longer, or check that the target is not damaged on the way (missing marks, recoding).",
+    ),
+    "exact_copies": Entry(
+        title="Exact copies",
+        unit="plain",
+        meaning="Synthetic rows that equal a row of the training part in every column, beyond as many as equal rows the "
+        "synthesizer never saw. Common rows coincide by chance; more than that is somebody's record.",
+        remedy="Stop training earlier, add regularisation, or drop columns that single people out (names, ids, free text).",
+    ),
+    "excess_matches": Entry(
+        title="Excess matches",
+        unit="p",
+        meaning="Whether training rows have a closer synthetic neighbour more often than real rows the synthesizer never "
+        "saw. The number is the probability of so many or more if nothing had leaked: small is alarming.",
+        remedy="Stop training earlier (fewer epochs), add dropout, use more rows, or choose a family that memorises less.",
+    ),
+    "representation": Entry(
+        title="Size of groups",
+        unit="points",
+        meaning="How far the share of a protected group among the synthetic rows is from its share among the real ones.",
+        remedy="Train longer; small groups need more rows, or a coarser grouping in the spec.",
+    ),
+    "outcome_gap": Entry(
+        title="Outcome in groups",
+        unit="points",
+        meaning="How far the rate of positive outcomes in a protected group is from the rate in the same real group.",
+        remedy="Train longer; look at the relation of the group to the target in the pair map.",
+    ),
+}
+"""One entry for each name in `validators.policy.LIMITS`."""
+
+TERMS: Mapping[str, str] = {
+    "Interval": "The range in which the true value may well lie, given so few rows. The gate never looks at the estimate "
+    "alone: the bad end of the interval has to be inside the limit.",
+    "Limit": "The bound that the policy sets in advance. A release needs every measurement inside its limit.",
+    "Fresh real rows": "Real rows that no synthesizer saw, put through the same measurement in place of the synthetic "
+    "ones. They are the best that any synthetic table could be expected to score.",
+    "Cannot tell": "The interval crosses the limit: too few rows to say. It counts as little as a failure does: nothing is "
+    "published.",
+    "Pass": "Every measurement was taken and the bad end of every interval is inside its limit.",
+}
+
+
+def entry_of(name: str) -> Entry:
+    """Return the entry of a measurement; one that is not in the glossary is called by its own name."""
+    known = GLOSSARY.get(name)
+    if known is not None:
+        return known
+    return Entry(title=name.replace("_", " ").replace(".", " · "), unit="plain", meaning="", remedy="See the log of the run.")

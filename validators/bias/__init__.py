@@ -1,0 +1,1 @@
+"""Judges of fairness: who is represented, and with which outcomes."""

@@ -1,0 +1,1 @@
+"""Is the synthetic table like a fresh real one?"""

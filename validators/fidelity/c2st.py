@@ -1,0 +1,135 @@
+"""Two classifiers that try to tell rows apart: synthetic from real, and whole rows from shuffled ones.
+
+`c2st` is the classifier two-sample test (Lopez-Paz and Oquab 2017), two-sided: an AUC far above 0.5 means that rows
+give themselves away, far below that they are copies (the twin of a held-out row bears the other label). `dependence`
+asks whether columns belong together in a synthetic row as they do in a fresh real one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from validators.encoding import Part
+from validators.evidence import Evidence
+from validators.fidelity.sides import Sides, sides_of, too_few
+from validators.fidelity.trees import MAX_ROWS, classifier, folds
+from validators.gate import judged
+from validators.measurement import Measurement
+from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.ranking import auc_variance, placements
+
+NUM_FOLDS = 3
+MAX_RATIO = 2  # rows of the larger side for each of the smaller; more would cost time and hardly narrow the interval
+
+
+def c2st(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
+    """Return `c2st` against the holdout and against train."""
+    sides = sides_of(evidence, rng)
+    if not sides.columns:
+        return []
+    few = too_few(evidence, [("c2st", "against holdout"), ("c2st", "against train")])
+    if few:
+        return few
+    return [
+        _one(evidence, sides, sides.holdout, "against holdout", rng),
+        _one(evidence, sides, sides.train, "against train", rng),
+    ]
+
+
+def dependence(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
+    """Return `dependence`: how much easier real rows are told from shuffled ones than synthetic rows are."""
+    sides = sides_of(evidence, rng)
+    if len(sides.columns) < 2:  # noqa: PLR2004 - a pair
+        return []
+    few = too_few(evidence, [("dependence", "all rows")])
+    if few:
+        return few
+    train = sides.train.values[:MAX_ROWS]
+    X = np.concatenate([train, shuffled(train, rng)])
+    y = np.repeat([1, 0], len(train))
+    model = classifier(sides.categorical, len(X), rng).fit(X, y)
+    aucs, variances = {}, {}
+    for part, rows in (("synthetic", sides.synthetic), ("holdout", sides.holdout)):
+        whole = rows.values[:MAX_ROWS]
+        _, of_whole, of_shuffled = placements(
+            model.decision_function(whole), model.decision_function(shuffled(whole, rng))
+        )
+        aucs[part], variances[part] = float(of_whole.mean()), auc_variance(of_whole, of_shuffled)
+    value = aucs["holdout"] - aucs["synthetic"]
+    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
+    low, high = normal_ends(value, float(np.sqrt(sum(variances.values()))), low_error=low_error, high_error=high_error)
+    return [
+        judged(
+            name="dependence",
+            subject="all rows",
+            value=value,
+            low=low,
+            high=high,
+            n=min(len(sides.holdout), len(sides.synthetic), MAX_ROWS),
+            reading=(
+                f"A classifier tells synthetic rows from rows with shuffled cells in {aucs['synthetic']:.1%} of pairs; "
+                f"fresh real rows in {aucs['holdout']:.1%}." + sides.caveat
+            ),
+            policy=evidence.policy,
+            reference=0.0,
+            detail={"auc_synthetic": aucs["synthetic"], "auc_holdout": aucs["holdout"]},
+        )
+    ]
+
+
+def shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return `values` (float N C) with each column in an order of its own: same marginals, no dependence."""
+    return rng.permuted(values, axis=0)
+
+
+def cross_validated_auc(
+    synthetic: np.ndarray, real: np.ndarray, categorical: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the AUC with which a classifier tells `synthetic` from `real` rows it has not seen, and its variance.
+
+    The mean of the folds' own AUCs, for scores of different models cannot be ranked together.
+
+    Args:
+        synthetic, real: float M C; float N C.
+        categorical: bool C.
+        rng: folds and trees.
+
+    """
+    X = np.concatenate([synthetic, real])
+    y = np.repeat([1, 0], [len(synthetic), len(real)])
+    fold = np.concatenate([folds(len(synthetic), NUM_FOLDS, rng), folds(len(real), NUM_FOLDS, rng)])
+    aucs, variances = [], []
+    for held in range(NUM_FOLDS):
+        inside, outside = fold != held, fold == held
+        model = classifier(categorical, int(inside.sum()), rng).fit(X[inside], y[inside])
+        scores, labels = model.decision_function(X[outside]), y[outside]
+        auc, of_positive, of_negative = placements(scores[labels == 1], scores[labels == 0])
+        aucs.append(auc)
+        variances.append(auc_variance(of_positive, of_negative))
+    return float(np.mean(aucs)), float(np.sum(variances)) / NUM_FOLDS**2
+
+
+def _one(evidence: Evidence, sides: Sides, real: Part, subject: str, rng: np.random.Generator) -> Measurement:
+    most = min(MAX_ROWS, MAX_RATIO * min(len(real), len(sides.synthetic)))
+    synthetic_rows, real_rows = sides.synthetic.values[:most], real.values[:most]
+    value, variance = cross_validated_auc(synthetic_rows, real_rows, sides.categorical, rng)
+    low_error, high_error = end_errors(evidence.policy, "inside_is_better")
+    low, high = normal_ends(value, float(np.sqrt(variance)), low_error=low_error, high_error=high_error)
+    whom = "unseen real rows" if subject == "against holdout" else "the training rows"
+    if value < 0.5 and high < 0.5:  # noqa: PLR2004 - chance
+        meaning = "below one half, which twins of the same rows on both sides cause"
+    else:
+        meaning = "one half would be chance, one is perfect"
+    return judged(
+        name="c2st",
+        subject=subject,
+        value=value,
+        low=max(low, 0.0),
+        high=min(high, 1.0),
+        n=min(len(synthetic_rows), len(real_rows)),
+        reading=f"A classifier ranks a synthetic row above one of {whom} in {value:.1%} of pairs: {meaning}."
+        + sides.caveat,
+        policy=evidence.policy,
+        reference=0.5,
+        detail={"se": float(np.sqrt(variance))},
+    )

@@ -1,0 +1,360 @@
+"""What a release must reach: one limit for each measurement, three presets, and overrides that show.
+
+Two error rates rule every interval in this room, and they belong to its two ends.
+
+- *Refusing* needs only one alarm out of many, so false alarms add up. The good end of each interval is therefore
+  simultaneous: the level `alarm` is shared among the `checks` (Bonferroni), and within a check among its subjects
+  (Bonferroni, or Holm where p-values are at hand). A fresh real sample is refused in at most `alarm` of all runs.
+- *Passing* needs every check to be inside its limit. For such an intersection-union test no correction is due
+  (Berger 1982, *Technometrics* 24, 295): the bad end of each interval is one-sided at `doubt`. A release as bad as
+  one of the limits passes in at most `doubt` of all runs.
+
+The limits are non-inferiority margins: a value may be worse than what fresh real rows score, by so much.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sources.errors import did_you_mean
+from sources.schema import Kind, Role, Schema
+from validators.errors import ValidatorInputError
+from validators.measurement import Direction, Family
+
+Bound = float | tuple[float, float]
+Need = Literal["always", "columns", "pairs", "triples", "target", "protected", "protected_and_target"]
+MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
+"""Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """The rule for one named measurement.
+
+    Args:
+        family, direction: as in `Measurement`; the gate refuses a measurement that says otherwise.
+        bound: the limit of the preset `standard`.
+        strict, research: the limit of the other presets; None is the same as `bound`.
+        needs: what a dataset must have for the measurement to be required of it.
+        reason: why this bound.
+
+    """
+
+    family: Family
+    direction: Direction
+    bound: Bound
+    reason: str
+    strict: Bound | None = None
+    research: Bound | None = None
+    needs: Need = "always"
+
+
+LIMITS: Mapping[str, Limit] = {
+    "contract_rules": Limit(
+        family="contract",
+        direction="lower_is_better",
+        bound=0.0,
+        reason="A broken rule breaks the recipient's pipeline; the schema's author says which rules matter.",
+    ),
+    "kway_1": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.03,
+        strict=0.015,
+        research=0.06,
+        needs="columns",
+        reason="Good models lose under one point on single columns; three are where CTGAN and TVAE begin on Adult.",
+    ),
+    "kway_2": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.04,
+        strict=0.02,
+        research=0.08,
+        needs="pairs",
+        reason="Good models lose one or two points on pairs; a product of marginals loses five to fifteen.",
+    ),
+    "kway_3": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.05,
+        strict=0.025,
+        research=0.10,
+        needs="triples",
+        reason="Good models lose one or two points on triples; a product of marginals loses ten to twenty.",
+    ),
+    "column_shape": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.07,
+        research=0.20,
+        needs="columns",
+        reason="An average hides one spoilt column: at most a tenth of any column's mass may lie in the wrong bin.",
+    ),
+    "association": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.15,
+        research=0.35,
+        needs="pairs",
+        reason="A relation that is off by 0.2 turns a weak one into none, or a strong one into a medium one.",
+    ),
+    "dependence": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.08,
+        strict=0.05,
+        research=0.15,
+        needs="pairs",
+        reason="Rows must hang together nearly as well as real ones; independent columns lose all, 0.1 to 0.5.",
+    ),
+    "c2st": Limit(
+        family="fidelity",
+        direction="inside_is_better",
+        bound=(0.35, 0.65),
+        strict=(0.42, 0.58),
+        research=(0.25, 0.80),
+        needs="columns",
+        reason="The best published models stand at 0.52 to 0.60 and are useful; far under 0.5 means copies.",
+    ),
+    "tstr": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.05,
+        strict=0.03,
+        research=0.10,
+        needs="target",
+        reason="Good models lose one or two points of AUC; five make a recipient's model visibly worse.",
+    ),
+    "label_noise": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.06,
+        strict=0.04,
+        research=0.15,
+        needs="target",
+        reason="Real labels carry a few percent of errors; more than that and the relation to the target is another one.",
+    ),
+    "exact_copies": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        reason="A p-value, at the share of `alarm` that one check has: fresh rows copy by chance, train no more often.",
+    ),
+    "excess_matches": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        reason="A p-value, at the share of `alarm` that one check has; twelve copied rows cross it.",
+    ),
+    "atypical_matches": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        reason="A p-value, at the share of `alarm` that one check has; the strangest rows are the ones recognised.",
+    ),
+    "detectable_leak": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.02,
+        strict=0.01,
+        research=0.05,
+        reason="A test that could not have seen one copied training row in fifty has not shown that there are none.",
+    ),
+    "dcr_share": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.60,
+        strict=0.55,
+        research=0.65,
+        reason="The best published models stand at 0.50 to 0.55 on Adult, copies with a tenth of noise above 0.9.",
+    ),
+    "representation": Limit(
+        family="bias",
+        direction="inside_is_better",
+        bound=(0.5, 2.0),
+        strict=(0.67, 1.5),
+        research=(0.33, 3.0),
+        needs="protected",
+        reason="A ratio of shares: no group may be halved or doubled. Smaller losses are for `group_loss`.",
+    ),
+    "group_loss": Limit(
+        family="bias",
+        direction="higher_is_better",
+        bound=0.002,
+        needs="protected",
+        reason="A p-value: of fresh rows one run in five hundred is refused, fewer where the four fifths are slack.",
+    ),
+    "outcome_gap": Limit(
+        family="bias",
+        direction="inside_is_better",
+        bound=(-0.2, 0.2),
+        strict=(-0.1, 0.1),
+        research=(-0.3, 0.3),
+        needs="protected_and_target",
+        reason="A group's rate of positive outcomes must be known to a fifth. Smaller shifts are for `outcome_shift`.",
+    ),
+    "outcome_shift": Limit(
+        family="bias",
+        direction="higher_is_better",
+        bound=0.002,
+        needs="target",
+        reason="A p-value: of fresh rows one run in five hundred is refused, fewer where the tolerance is slack.",
+    ),
+}
+PRESETS: tuple[str, ...] = ("standard", "strict", "research")
+KNOBS: Mapping[str, str] = {
+    "alarm": "largest share of runs in which fresh real rows may be refused, over all checks",
+    "doubt": "one-sided error of each pass",
+    "checks": "number of named checks that share `alarm`",
+    "min_rows": "parts with fewer rows are not judged: inconclusive",
+    "min_group_rows": "groups with fewer rows in train are not judged on their own",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Limits and error rates of one judgement; `Policy.preset("standard")` is the usual one.
+
+    Args:
+        name: the preset it started from.
+        limits: measurement -> bound, for every name in `LIMITS`.
+        overrides: what differs from the preset, as `name: preset -> now`; shown in every report.
+        alarm, doubt, checks, min_rows, min_group_rows: see `KNOBS`.
+
+    """
+
+    name: str
+    limits: Mapping[str, Bound]
+    overrides: tuple[str, ...] = field(default=())
+    alarm: float = 0.02
+    doubt: float = 0.05
+    checks: int = 20
+    min_rows: int = 100
+    min_group_rows: int = 30
+
+    @classmethod
+    def preset(cls, name: str) -> "Policy":
+        """Return the preset called `name`.
+
+        Raises:
+            ValidatorInputError: there is no such preset.
+
+        """
+        if name not in PRESETS:
+            raise ValidatorInputError(
+                f"policy: no such preset{did_you_mean(name, PRESETS)}", seen=name, remedy="presets: " + ", ".join(PRESETS)
+            )
+        limits = {key: _bound_of(limit, name) for key, limit in LIMITS.items()}
+        return cls(name=name, limits=limits)
+
+    @classmethod
+    def from_spec(cls, spec: "str | Mapping[str, Any]") -> "Policy":
+        """Return the policy that a spec asks for: a preset's name, or `{preset: ..., <limit or knob>: value, ...}`.
+
+        Raises:
+            ValidatorInputError: unknown preset, limit or knob, or a value of the wrong shape.
+
+        """
+        if isinstance(spec, str):
+            return cls.preset(spec)
+        if not isinstance(spec, Mapping):
+            raise ValidatorInputError(
+                "policy: neither a preset nor overrides", seen=type(spec).__name__, remedy="write `policy: standard`"
+            )
+        base = cls.preset(str(spec.get("preset", "standard")))
+        limits, knobs, shown = dict(base.limits), {}, []
+        for key, value in spec.items():
+            if key == "preset":
+                continue
+            if key in LIMITS:
+                before: Any = limits[key]
+                limits[key] = now = _read_bound(key, value, pair=isinstance(before, tuple))
+            elif key in KNOBS:
+                before = getattr(base, key)
+                knobs[key] = now = _read_knob(key, value, whole=isinstance(before, int))
+            else:
+                known = ["preset", *LIMITS, *KNOBS]
+                raise ValidatorInputError(
+                    f"policy.{key}: no such limit{did_you_mean(str(key), known)}",
+                    seen=key,
+                    remedy="limits: " + ", ".join(known[1:]),
+                )
+            if now != before:
+                shown.append(f"{key}: {_plain(before)} -> {_plain(now)}")
+        return replace(base, limits=limits, overrides=tuple(shown), **knobs)
+
+    def alarm_share(self, subjects: int = 1) -> float:
+        """Return the one-sided error of the good end of an interval when a check has `subjects` of them."""
+        return self.alarm / self.checks / max(subjects, 1)
+
+    def required(self, columns: Iterable[tuple[Kind, Role]]) -> frozenset[str]:
+        """Return the names that a report on a dataset with these columns must hold."""
+        columns = list(columns)
+        num_measured = sum(kind in MEASURED_KINDS for kind, _ in columns)
+        target = any(role == "target" for _, role in columns)
+        protected = any(role == "protected" for _, role in columns)
+        has: dict[Need, bool] = {
+            "always": True,
+            "columns": num_measured >= 1,
+            "pairs": num_measured >= 2,  # noqa: PLR2004 - a pair
+            "triples": num_measured >= 3,  # noqa: PLR2004 - a triple
+            "target": target and num_measured >= 2,  # noqa: PLR2004 - something to predict it from
+            "protected": protected,
+            "protected_and_target": protected and target,
+        }
+        return frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, equal for equal policies."""
+        return {
+            "name": self.name,
+            "limits": {name: list(bound) if isinstance(bound, tuple) else bound for name, bound in self.limits.items()},
+            "overrides": list(self.overrides),
+            **{knob: getattr(self, knob) for knob in KNOBS},
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Policy":
+        """Return the policy that `to_json` wrote."""
+        limits = {name: tuple(bound) if isinstance(bound, list) else bound for name, bound in plain["limits"].items()}
+        return cls(
+            name=plain["name"],
+            limits=limits,
+            overrides=tuple(plain["overrides"]),
+            **{knob: plain[knob] for knob in KNOBS},
+        )
+
+
+def columns_of(schema: Schema) -> tuple[tuple[Kind, Role], ...]:
+    """Return kind and role of each column, as `Policy.required` wants them."""
+    return tuple((column.kind, column.role) for column in schema.columns)
+
+
+def _bound_of(limit: Limit, preset: str) -> Bound:
+    other = {"strict": limit.strict, "research": limit.research}.get(preset)
+    return limit.bound if other is None else other
+
+
+def _read_bound(key: str, value: Any, *, pair: bool) -> Bound:
+    if pair:
+        if not (isinstance(value, list | tuple) and len(value) == 2 and value[0] < value[1]):  # noqa: PLR2004
+            raise ValidatorInputError(f"policy.{key}: not a pair", seen=value, remedy="give [lowest, highest]")
+        return float(value[0]), float(value[1])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidatorInputError(f"policy.{key}: not a number", seen=value, remedy="give one number")
+    return float(value)
+
+
+def _read_knob(key: str, value: Any, *, whole: bool) -> float | int:
+    right = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not right or value <= 0 or (not whole and value >= 1):
+        remedy = "give a positive whole number" if whole else "give a number between 0 and 1"
+        raise ValidatorInputError(f"policy.{key}: out of range", seen=value, remedy=remedy)
+    return value
+
+
+def _plain(value: Any) -> str:
+    return f"[{value[0]:g}, {value[1]:g}]" if isinstance(value, tuple) else f"{value:g}"

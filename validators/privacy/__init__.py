@@ -1,0 +1,1 @@
+"""Judges of privacy: what the synthetic rows give away about single training rows."""

@@ -1,0 +1,310 @@
+"""Is some of the training part matched more closely than fresh real rows are? The tail test against the holdout.
+
+Every real row has a distance to its nearest synthetic row. Rows that the synthesizer never saw (holdout and reference)
+say how near chance comes. Without a leak, which of the real rows were the training rows is a random choice that the
+distances know nothing of. So of the rows below any threshold the number from train follows a binomial law with the
+train's share of all real rows, natural duplicates included; a leak puts too many of train there. Cf. arXiv 2606.16952.
+
+Three measurements: `excess_matches` over all rows, `atypical_matches` over the strangest rows, which are the ones that
+an attacker recognises, and `detectable_leak`: how many copied rows would have been seen.
+
+What it cannot see: a leak of rows that train and holdout share; a holdout that the synthesizer saw (both sides are then
+matched alike, and nothing that only looks at the rows can tell); rows copied only in a few of their columns.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from validators.evidence import Evidence
+from validators.gate import judged, undecided
+from validators.measurement import Measurement
+from validators.privacy.dcr_share import dcr_share
+from validators.privacy.neighbours import embed, nearest
+
+THRESHOLDS: tuple[float, ...] = (0.002, 0.01, 0.05)
+"""Quantiles of the pooled distances that are looked at: few rows copied show at the first, smeared copies at the last."""
+
+ATYPICAL_THRESHOLDS: tuple[float, ...] = (0.02, 0.1, 0.3)
+"""The same within the strangest rows, of which there are few."""
+
+TOLERANCE = 0.1
+"""Training rows may be matched this much more often than fresh ones. Whatever learns fits its own rows a little better
+than others, and a test without tolerance refuses every model once the table is large enough. One copied row weighs as
+before: it needs no tenth."""
+
+ATYPICAL_SHARE, ATYPICAL_LEAST = 0.02, 200
+NUM_ANCHORS = 4096
+"""Real rows, drawn without regard to the parts, that say how strange a row is."""
+
+POWER = 0.95
+MAX_PAIRS = 4e10
+"""About two minutes of two cores; beyond it, train and fresh rows are thinned alike, and the leak that can be seen says so."""
+
+NAMES: tuple[str, ...] = ("excess_matches", "atypical_matches", "detectable_leak", "dcr_share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tail:
+    """The count below the threshold that speaks most for a leak.
+
+    Args:
+        p: the smallest of the upper tails, times their number.
+        quantile: of the pooled distances; threshold: the distance there.
+        train, fresh: rows at or below it.
+        expected: rows of train there without a leak.
+
+    """
+
+    p: float
+    quantile: float
+    threshold: float
+    train: int
+    fresh: int
+    expected: float
+
+
+def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
+    """Return the measurements called `NAMES`."""
+    fresh_parts = [part for part in (evidence.holdout, evidence.reference) if part is not None]
+    sizes = [len(evidence.train), sum(map(len, fresh_parts)), len(evidence.synthetic)]
+    if evidence.holdout is None:
+        return _undecided(
+            evidence, "Without real rows that the synthesizer never saw, copies cannot be told from chance: give a holdout."
+        )
+    if min(sizes) < evidence.policy.min_rows:
+        return _undecided(evidence, f"Too few rows: {sizes[0]} train, {sizes[1]} fresh, {sizes[2]} synthetic.")
+    train, synthetic = evidence.train.frame, evidence.synthetic.frame
+    fresh = pd.concat([part.frame for part in fresh_parts], ignore_index=True)
+    kept = min(1.0, MAX_PAIRS / (len(train) + len(fresh)) / len(synthetic))
+    if kept < 1:
+        train, fresh = (_thinned(part, kept, rng) for part in (train, fresh))
+    vectors = embed([train, fresh, synthetic], evidence.schema, scale=(0, 1))
+    if vectors[0].shape[1] == 0:
+        return _undecided(evidence, "No column has distances: all are texts, images or ids.")
+    real = np.concatenate(vectors[:2])
+    is_train = np.arange(len(real)) < len(train)
+    distance, _ = nearest(real, vectors[2])
+    _, winner = nearest(vectors[2], real)
+    anchors = rng.choice(len(real), size=min(NUM_ANCHORS, len(real)), replace=False)
+    own_position = np.full(len(real), -1)
+    own_position[anchors] = np.arange(len(anchors))
+    strangeness, _ = nearest(real, real[anchors], own_position=own_position)
+    share = dcr_share(winner, is_train, evidence.policy)
+    units = _units(evidence, train, fresh)
+    return [*_tests(evidence, distance, strangeness, is_train, units), share]
+
+
+def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float]) -> Tail:
+    """Return the count that speaks most for a leak.
+
+    Args:
+        distance: to the nearest synthetic row (float N).
+        is_train: which of the N rows are training rows; the others are fresh.
+        quantiles: the shares of the N rows that are looked at.
+
+    """
+    chance = tolerant_share(int(is_train.sum()), int((~is_train).sum()))
+    ordered = np.sort(distance)
+    found = []
+    for quantile in quantiles:
+        threshold = ordered[math.ceil(quantile * len(ordered)) - 1]
+        below = distance <= threshold
+        a, both = int((below & is_train).sum()), int(below.sum())
+        p = min(1.0, len(quantiles) * upper_tail(a, both, chance))
+        expected = both * float(is_train.mean())
+        found.append(
+            Tail(p=p, quantile=quantile, threshold=float(threshold), train=a, fresh=both - a, expected=expected)
+        )
+    return min(found, key=lambda one: (one.p, -(one.train - one.expected)))
+
+
+def tolerant_share(num_train: int, num_fresh: int) -> float:
+    """Return the chance that a matched row is of train, when train may be matched `TOLERANCE` more often."""
+    weight = (1 + TOLERANCE) * num_train
+    return weight / (weight + num_fresh)
+
+
+def upper_tail(count: int, out_of: int, chance: float) -> float:
+    """Return P(X >= count) for X ~ Binomial(out_of, chance)."""
+    return float(stats.binom.sf(count - 1, out_of, chance))
+
+
+def smallest_detectable(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float], level: float) -> int | None:
+    """Return how many rows of train, copied so that they are nearest of all, `tail` would flag with power `POWER`.
+
+    For k copies the threshold at each quantile and the natural matches below it follow from `distance`; the natural
+    ones of train are binomial. The power is that of the best single threshold, hence a lower bound. None when not even
+    a copy of the whole training part would be seen.
+
+    Args:
+        distance, is_train, quantiles: as for `tail`.
+        level: `tail` flags p below it.
+
+    """
+    num_train = int(is_train.sum())
+    share = float(is_train.mean())
+    chance = tolerant_share(num_train, len(is_train) - num_train)
+    ordered = np.sort(distance)
+
+    def power(copies: int) -> float:
+        best = 0.0
+        for quantile in quantiles:
+            rank = math.ceil(quantile * len(ordered)) - copies
+            threshold = ordered[rank - 1] if rank >= 1 else 0.0
+            natural = int(np.searchsorted(ordered, threshold, side="right"))
+            counts = np.arange(natural + 1)
+            flagged = len(quantiles) * stats.binom.sf(copies + counts - 1, copies + natural, chance) < level
+            if flagged.any():
+                best = max(best, float(stats.binom.sf(int(flagged.argmax()) - 1, natural, share)))
+        return best
+
+    if power(num_train) < POWER:
+        return None
+    low, high = 0, num_train
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high
+
+
+def _tests(
+    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, is_train: np.ndarray, units: np.ndarray | None
+) -> list[Measurement]:
+    """Return the two tail tests and the leak that the first would have seen."""
+    relative = distance / np.maximum(strangeness, np.finfo(float).tiny)
+    if units is not None:
+        first = pd.DataFrame({"unit": units, "is_train": is_train, "distance": distance, "relative": relative})
+        first["strangeness"] = strangeness
+        nearest_of = first.groupby(["unit", "is_train"], sort=True).agg(
+            distance=("distance", "min"), relative=("relative", "min"), strangeness=("strangeness", "max")
+        )
+        is_train = nearest_of.index.get_level_values("is_train").to_numpy(dtype=bool)
+        distance, relative, strangeness = (nearest_of[name].to_numpy() for name in nearest_of)
+    policy = evidence.policy
+    overall = tail(distance, is_train, THRESHOLDS)
+    copies = smallest_detectable(distance, is_train, THRESHOLDS, float(policy.limits["excess_matches"]))  # type: ignore[arg-type]
+    num_train, what = int(is_train.sum()), "training rows" if units is None else f"{evidence.schema.entity_key} of train"
+    detail: dict[str, Any] = {**_plain(overall), "distances": _histogram(distance, is_train)}
+    result = [
+        judged(
+            name="excess_matches",
+            subject="all rows",
+            value=overall.p,
+            low=overall.p,
+            high=overall.p,
+            n=len(distance),
+            reading=_reading(overall, what, "all real rows"),
+            policy=policy,
+            detail=detail,
+        )
+    ]
+    num_strange = min(len(distance), max(ATYPICAL_LEAST, math.ceil(ATYPICAL_SHARE * len(distance))))
+    strange = np.argsort(-strangeness, kind="stable")[:num_strange]
+    if is_train[strange].all() or not is_train[strange].any():
+        result.append(
+            undecided(
+                name="atypical_matches",
+                subject="strangest rows",
+                n=num_strange,
+                reading="The strangest real rows are all in one part: nothing to compare them with.",
+                policy=policy,
+            )
+        )
+    else:
+        worst = tail(relative[strange], is_train[strange], ATYPICAL_THRESHOLDS)
+        result.append(
+            judged(
+                name="atypical_matches",
+                subject="strangest rows",
+                value=worst.p,
+                low=worst.p,
+                high=worst.p,
+                n=num_strange,
+                reading=_reading(worst, what, f"the {num_strange} strangest real rows"),
+                policy=policy,
+                detail=_plain(worst),
+            )
+        )
+    if copies is None:
+        reading = "No leak of any size would have been seen: too few fresh rows, or too many natural duplicates."
+        result.append(undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy))
+    else:
+        result.append(
+            judged(
+                name="detectable_leak",
+                subject="all rows",
+                value=copies / num_train,
+                low=0.0,
+                high=copies / num_train,
+                n=num_train,
+                reading=f"Sees a leak of {copies} or more of {num_train} {what}, with a power of {POWER:.0%}.",
+                policy=policy,
+                detail={"rows": copies, "of": num_train, "power": POWER},
+            )
+        )
+    return result
+
+
+def _reading(found: Tail, what: str, among: str) -> str:
+    excess = found.train - found.expected
+    if excess <= 0:
+        return f"Among {among}, {what} are matched no closer than fresh rows are."
+    return (
+        f"Among {among}, {found.train} {what} are matched closely where chance gives {found.expected:.0f} "
+        f"(p = {found.p:.2g})."
+    )
+
+
+def _plain(found: Tail) -> dict[str, float | int]:
+    return {
+        "p": found.p,
+        "quantile": found.quantile,
+        "threshold": found.threshold,
+        "train": found.train,
+        "fresh": found.fresh,
+        "expected": found.expected,
+        "excess": found.train - found.expected,
+    }
+
+
+def _histogram(distance: np.ndarray, is_train: np.ndarray) -> Mapping[str, list[float]]:
+    """Return shares of train and fresh rows in 40 bins from 0 to the 99.5 % quantile (the last takes the rest)."""
+    top = float(np.quantile(distance, 0.995)) or 1.0
+    edges = np.linspace(0, top, 41)
+    counts = [np.histogram(np.minimum(distance[rows], top), edges)[0] for rows in (is_train, ~is_train)]
+    train, fresh = (count / max(count.sum(), 1) for count in counts)
+    return {"edges": edges.tolist(), "train": train.tolist(), "fresh": fresh.tolist()}
+
+
+def _units(evidence: Evidence, train: pd.DataFrame, fresh: pd.DataFrame) -> np.ndarray | None:
+    """Return a code for the entity of each real row, or None where a row is an entity of its own.
+
+    Rows of one entity lie in one part and are alike, so they count once: as the nearest of them.
+    """
+    key = evidence.schema.entity_key
+    if key is None:
+        return None
+    cells = pd.concat([train[key], fresh[key]], ignore_index=True)
+    codes, known = pd.factorize(cells)
+    codes = np.where(codes < 0, len(known) + np.arange(len(codes)), codes)
+    return None if len(np.unique(codes)) == len(codes) else codes
+
+
+def _thinned(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
+    rows = np.sort(rng.choice(len(frame), size=max(1, int(share * len(frame))), replace=False))
+    return frame.iloc[rows].reset_index(drop=True)
+
+
+def _undecided(evidence: Evidence, reading: str) -> list[Measurement]:
+    subjects = {"atypical_matches": "strangest rows"}
+    n = min(len(evidence.train), len(evidence.synthetic))
+    return [
+        undecided(name=name, subject=subjects.get(name, "all rows"), n=n, reading=reading, policy=evidence.policy)
+        for name in NAMES
+    ]

@@ -1,0 +1,86 @@
+"""What a judgement leaves behind: measurements, the policy they were judged with, and how they were made.
+
+A report is private evidence: it names columns and groups. It holds no other value of the source.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sources.schema import Kind, Role
+from validators.errors import ValidatorInputError
+from validators.measurement import Measurement
+from validators.policy import Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnNote:
+    """What the gate must know of a column to say which measurements were due."""
+
+    name: str
+    kind: Kind
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that was measured.
+
+    Args:
+        measurements: in the order of the registry.
+        policy: the policy that the measurements were judged with.
+        seed: of the judgement.
+        sizes: rows by part (`train`, `holdout`, `reference`, `synthetic`); 0 where there is none.
+        columns: name, kind and role of each column.
+        versions: library -> version.
+        timings_s: check -> seconds. Not part of what makes two reports equal in content.
+
+    """
+
+    measurements: tuple[Measurement, ...]
+    policy: Policy
+    seed: int
+    sizes: Mapping[str, int]
+    columns: tuple[ColumnNote, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "measurements": [measurement.to_json() for measurement in self.measurements],
+            "policy": self.policy.to_json(),
+            "seed": self.seed,
+            "sizes": dict(self.sizes),
+            "columns": [asdict(column) for column in self.columns],
+            "versions": dict(self.versions),
+            "timings_s": dict(self.timings_s),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Report":
+        """Return the report that `to_json` wrote.
+
+        Raises:
+            ValidatorInputError: it is not such a report: a key is missing, a status unknown, a number not finite.
+
+        """
+        try:
+            return cls(
+                measurements=tuple(Measurement.from_json(one) for one in plain["measurements"]),
+                policy=Policy.from_json(plain["policy"]),
+                seed=plain["seed"],
+                sizes=dict(plain["sizes"]),
+                columns=tuple(ColumnNote(**column) for column in plain["columns"]),
+                versions=dict(plain["versions"]),
+                timings_s=dict(plain["timings_s"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise ValidatorInputError(
+                "report: not a report of this program", seen=type(error).__name__, remedy="judge the data again"
+            ) from error
+
+    def dumps(self) -> str:
+        """Return the JSON text; NaN and infinities are refused."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
