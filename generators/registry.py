@@ -12,18 +12,18 @@ SYNTHESIZERS: dict[str, Family] = {
         config=autoregressive.Config,
         build=autoregressive.build,
         load=autoregressive.load,
-        summary="one network for the conditionals of any column given any others; the most faithful to tables",
+        summary=autoregressive.SUMMARY,
     ),
     "tabular.vae": Family(
         config=vae.Config,
         build=vae.build,
         load=vae.load,
-        summary="variational autoencoder with a mixture fitted to its aggregate posterior; fast to sample",
+        summary=vae.SUMMARY,
     ),
     "sdv.gaussian_copula": Family(
         config=sdv.Config,
         build=sdv.build,
         load=sdv.load,
-        summary="SDV's Gaussian copula: parametric marginals and one correlation matrix; seconds, a baseline",
+        summary=sdv.SUMMARY,
     ),
 }

@@ -38,6 +38,7 @@ from sources.randomness import derive, stream
 from sources.schema import Column, Rules, Schema
 
 FAMILY = "sdv.gaussian_copula"
+SUMMARY = "SDV's Gaussian copula: parametric marginals and one correlation matrix; seconds, a baseline"
 FORMAT = "understudy-sdv-gaussian-copula-1"
 DAY_US = 86_400_000_000
 

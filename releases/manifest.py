@@ -7,6 +7,7 @@ accidents, not forgers, who can compute it as well; proof of origin needs a sign
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,7 +192,7 @@ def read_json(path: Path) -> Any:
             f"{path}: too large", seen=f"{size} bytes", remedy=f"such a file has at most {MOST_BYTES} bytes"
         )
     try:
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ReleaseInputError(
             f"{path}: no JSON of this program", seen=type(error).__name__, remedy="get the release again"
@@ -209,6 +210,13 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that no float can hold")
+    return number
+
+
 def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

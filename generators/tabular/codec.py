@@ -104,8 +104,7 @@ class LabelCodec:
         return codes
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """Return labels, object N of str or None."""
-        assert self.emit[tokens].all(), "a pooled rare label was sampled; mask what Token.emit forbids"
+        """Return labels, object N of str or None; None for the rare token too, which nobody should sample (`emit`)."""
         return np.array([*self.labels, *[None] * (int(self.rare) + int(self.missing))], dtype=object)[tokens]
 
 

@@ -26,6 +26,7 @@ from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.privacy.dcr_share import dcr_share
 from validators.privacy.neighbours import embed, nearest
+from validators.privacy.real_rows import RealRows, all_undecided, real_rows
 
 THRESHOLDS: tuple[float, ...] = (0.002, 0.01, 0.05)
 """Quantiles of the pooled distances that are looked at: few rows copied show at the first, smeared copies at the last."""
@@ -46,7 +47,12 @@ POWER = 0.95
 MAX_PAIRS = 4e10
 """About two minutes of two cores; beyond it, train and fresh rows are thinned alike, and the leak that can be seen says so."""
 
-NAMES: tuple[str, ...] = ("excess_matches", "atypical_matches", "detectable_leak", "dcr_share")
+SUBJECTS: tuple[tuple[str, str], ...] = (
+    ("excess_matches", "all rows"),
+    ("atypical_matches", "strangest rows"),
+    ("detectable_leak", "all rows"),
+    ("dcr_share", "all rows"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,34 +76,25 @@ class Tail:
 
 
 def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
-    """Return the measurements called `NAMES`."""
-    fresh_parts = [part for part in (evidence.holdout, evidence.reference) if part is not None]
-    sizes = [len(evidence.train), sum(map(len, fresh_parts)), len(evidence.synthetic)]
-    if evidence.holdout is None:
-        return _undecided(
-            evidence, "Without real rows that the synthesizer never saw, copies cannot be told from chance: give a holdout."
-        )
-    if min(sizes) < evidence.policy.min_rows:
-        return _undecided(evidence, f"Too few rows: {sizes[0]} train, {sizes[1]} fresh, {sizes[2]} synthetic.")
-    train, synthetic = evidence.train.frame, evidence.synthetic.frame
-    fresh = pd.concat([part.frame for part in fresh_parts], ignore_index=True)
-    kept = min(1.0, MAX_PAIRS / (len(train) + len(fresh)) / len(synthetic))
+    """Return the measurements named in `SUBJECTS`."""
+    real = real_rows(evidence)
+    if isinstance(real, str):
+        return all_undecided(evidence, SUBJECTS, real)
+    synthetic = evidence.synthetic.frame
+    kept = min(1.0, MAX_PAIRS / len(real.frame) / len(synthetic))
     if kept < 1:
-        train, fresh = (_thinned(part, kept, rng) for part in (train, fresh))
-    vectors = embed([train, fresh, synthetic], evidence.schema, scale=(0, 1))
-    if vectors[0].shape[1] == 0:
-        return _undecided(evidence, "No column has distances: all are texts, images or ids.")
-    real = np.concatenate(vectors[:2])
-    is_train = np.arange(len(real)) < len(train)
-    distance, _ = nearest(real, vectors[2])
-    _, winner = nearest(vectors[2], real)
-    anchors = rng.choice(len(real), size=min(NUM_ANCHORS, len(real)), replace=False)
-    own_position = np.full(len(real), -1)
+        real = real.take(np.flatnonzero(rng.random(len(real.frame)) < kept))
+    base, candidates = embed([real.frame, synthetic], evidence.schema, scale=(0,))
+    if base.shape[1] == 0:
+        return all_undecided(evidence, SUBJECTS, "No column has distances: all are texts, images or ids.")
+    distance, _ = nearest(base, candidates)
+    _, winner = nearest(candidates, base)
+    anchors = rng.choice(len(base), size=min(NUM_ANCHORS, len(base)), replace=False)
+    own_position = np.full(len(base), -1)
     own_position[anchors] = np.arange(len(anchors))
-    strangeness, _ = nearest(real, real[anchors], own_position=own_position)
-    share = dcr_share(winner, is_train, evidence.policy)
-    units = _units(evidence, train, fresh)
-    return [*_tests(evidence, distance, strangeness, is_train, units), share]
+    strangeness, _ = nearest(base, base[anchors], own_position=own_position)
+    share = dcr_share(winner, real.is_train, evidence.policy)
+    return [*_tests(evidence, distance, strangeness, real), share]
 
 
 def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float]) -> Tail:
@@ -174,22 +171,22 @@ def smallest_detectable(distance: np.ndarray, is_train: np.ndarray, quantiles: S
 
 
 def _tests(
-    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, is_train: np.ndarray, units: np.ndarray | None
+    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows
 ) -> list[Measurement]:
     """Return the two tail tests and the leak that the first would have seen."""
+    is_train, what = real.is_train, "training rows"
     relative = distance / np.maximum(strangeness, np.finfo(float).tiny)
-    if units is not None:
-        first = pd.DataFrame({"unit": units, "is_train": is_train, "distance": distance, "relative": relative})
-        first["strangeness"] = strangeness
-        nearest_of = first.groupby(["unit", "is_train"], sort=True).agg(
-            distance=("distance", "min"), relative=("relative", "min"), strangeness=("strangeness", "max")
-        )
-        is_train = nearest_of.index.get_level_values("is_train").to_numpy(dtype=bool)
-        distance, relative, strangeness = (nearest_of[name].to_numpy() for name in nearest_of)
+    if real.entities is not None:  # an entity counts once, with the nearest of its rows
+        what = f"values of {evidence.schema.entity_key} in train"
+        rows = pd.DataFrame({"distance": distance, "relative": relative, "strangeness": -strangeness})
+        nearest_of = rows.groupby([real.entities, is_train], sort=True).min()
+        is_train = nearest_of.index.get_level_values(1).to_numpy(dtype=bool)
+        distance, relative, strangeness = (nearest_of[name].to_numpy() for name in rows)
+        strangeness = -strangeness
     policy = evidence.policy
     overall = tail(distance, is_train, THRESHOLDS)
     copies = smallest_detectable(distance, is_train, THRESHOLDS, float(policy.limits["excess_matches"]))  # type: ignore[arg-type]
-    num_train, what = int(is_train.sum()), "training rows" if units is None else f"{evidence.schema.entity_key} of train"
+    num_train = int(is_train.sum())
     detail: dict[str, Any] = {**_plain(overall), "distances": _histogram(distance, is_train)}
     result = [
         judged(
@@ -280,31 +277,3 @@ def _histogram(distance: np.ndarray, is_train: np.ndarray) -> Mapping[str, list[
     counts = [np.histogram(np.minimum(distance[rows], top), edges)[0] for rows in (is_train, ~is_train)]
     train, fresh = (count / max(count.sum(), 1) for count in counts)
     return {"edges": edges.tolist(), "train": train.tolist(), "fresh": fresh.tolist()}
-
-
-def _units(evidence: Evidence, train: pd.DataFrame, fresh: pd.DataFrame) -> np.ndarray | None:
-    """Return a code for the entity of each real row, or None where a row is an entity of its own.
-
-    Rows of one entity lie in one part and are alike, so they count once: as the nearest of them.
-    """
-    key = evidence.schema.entity_key
-    if key is None:
-        return None
-    cells = pd.concat([train[key], fresh[key]], ignore_index=True)
-    codes, known = pd.factorize(cells)
-    codes = np.where(codes < 0, len(known) + np.arange(len(codes)), codes)
-    return None if len(np.unique(codes)) == len(codes) else codes
-
-
-def _thinned(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
-    rows = np.sort(rng.choice(len(frame), size=max(1, int(share * len(frame))), replace=False))
-    return frame.iloc[rows].reset_index(drop=True)
-
-
-def _undecided(evidence: Evidence, reading: str) -> list[Measurement]:
-    subjects = {"atypical_matches": "strangest rows"}
-    n = min(len(evidence.train), len(evidence.synthetic))
-    return [
-        undecided(name=name, subject=subjects.get(name, "all rows"), n=n, reading=reading, policy=evidence.policy)
-        for name in NAMES
-    ]

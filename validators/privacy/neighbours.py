@@ -11,11 +11,14 @@ What it cannot see: text, images and ids (see `copies`), labels rarer than the `
 
 # N rows of the query, M rows of the base, F features
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
+from threadpoolctl import threadpool_limits
 
 from sources.schema import Schema
 
@@ -64,30 +67,19 @@ def nearest(
         own_position: position of each query row in `base`, -1 where it is not there; a row is no neighbour of itself.
 
     """
-    num_queries, num_base = len(queries), len(base)
     centre = base.mean(axis=0, dtype=np.float64).astype(np.float32)
-    left = np.concatenate([queries - centre, np.ones((num_queries, 1), np.float32)], axis=1)
+    left = np.concatenate([queries - centre, np.ones((len(queries), 1), np.float32)], axis=1)
     right = base - centre
     right = np.concatenate([-2 * right, np.square(right).sum(axis=1, keepdims=True)], axis=1).T.copy()
-    winner = np.zeros(num_queries, np.int64)
-    room = np.empty(BLOCK_ROWS * BLOCK_COLUMNS, np.float32)  # one allocation: fresh pages cost more than the products
-    for start in range(0, num_queries, BLOCK_ROWS):
-        rows = left[start : start + BLOCK_ROWS]
-        position = np.arange(len(rows))
-        best = np.full(len(rows), np.inf, np.float32)
-        for first in range(0, num_base, BLOCK_COLUMNS):
-            block = right[:, first : first + BLOCK_COLUMNS]
-            scores = room[: len(rows) * block.shape[1]].reshape(len(rows), block.shape[1])
-            np.matmul(rows, block, out=scores)
-            if own_position is not None:
-                own = own_position[start : start + len(rows)] - first
-                here = (own >= 0) & (own < scores.shape[1])
-                scores[position[here], own[here]] = np.inf
-            candidate = scores.argmin(axis=1)
-            value = scores[position, candidate]
-            better = value < best
-            best[better] = value[better]
-            winner[start : start + len(rows)][better] = candidate[better] + first
+
+    def search(start: int) -> np.ndarray:
+        own = None if own_position is None else own_position[start : start + BLOCK_ROWS]
+        return _winners(left[start : start + BLOCK_ROWS], right, own)
+
+    # Threads over blocks, each with a product of one thread: products of several threads wait for each other.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        blocks = list(threads.map(search, range(0, len(queries), BLOCK_ROWS)))
+    winner = np.concatenate([np.zeros(0, np.int64), *blocks])
     if own_position is None:
         winner = _prefer_copies(queries, base, winner)
     return _distances(queries, base[winner]), winner
@@ -140,6 +132,27 @@ def _labels(parts: list[pd.Series], scale: Sequence[int]) -> list[np.ndarray]:
         blocks.append(block)
     used = np.any([block.any(axis=0) for block in blocks], axis=0)
     return [block[:, used] for block in blocks]
+
+
+def _winners(left: np.ndarray, right: np.ndarray, own_position: np.ndarray | None) -> np.ndarray:
+    """Return for each row of `left` (N F+1) the column of `right` (F+1 M) with the smallest product (int64 N)."""
+    position = np.arange(len(left))
+    best, winner = np.full(len(left), np.inf, np.float32), np.zeros(len(left), np.int64)
+    room = np.empty(len(left) * BLOCK_COLUMNS, np.float32)
+    for first in range(0, right.shape[1], BLOCK_COLUMNS):
+        block = right[:, first : first + BLOCK_COLUMNS]
+        scores = room[: len(left) * block.shape[1]].reshape(len(left), block.shape[1])
+        np.matmul(left, block, out=scores)
+        if own_position is not None:
+            own = own_position - first
+            here = (own >= 0) & (own < block.shape[1])
+            scores[position[here], own[here]] = np.inf
+        candidate = scores.argmin(axis=1)
+        value = scores[position, candidate]
+        better = value < best
+        best[better] = value[better]
+        winner[better] = candidate[better] + first
+    return winner
 
 
 def _prefer_copies(queries: np.ndarray, base: np.ndarray, winner: np.ndarray) -> np.ndarray:

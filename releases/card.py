@@ -1,0 +1,140 @@
+"""The dataset card: `README.md` of a release, for its recipient, with Hugging Face front matter.
+
+Names come from strangers, so every text is escaped for where it stands: front matter is JSON (which YAML reads),
+running text and table cells escape Markdown and HTML.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from releases.provenance import Provenance
+from releases.public import PublicMeasurement, badness
+from releases.report import words
+from releases.report.glossary import entry_of
+from sources.schema import Column, Schema
+from validators.policy import Policy
+
+_SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.\d])")
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+NUM_GAPS = 3
+_FORMAT_NAMES = {"parquet": "Parquet", "csv": "CSV"}
+
+
+def card(
+    *,
+    schema: Schema,
+    rows: int,
+    measurements: Sequence[PublicMeasurement],
+    policy: Policy,
+    provenance: Provenance,
+    formats: Sequence[str],
+    version: str,
+    created: datetime,
+) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        schema: of the released columns.
+        rows: number of released rows.
+        measurements: coarse ones, see `releases.public`.
+        policy: the limits they were held against.
+        provenance: name, title, description, licence, model, warnings.
+        formats: of the data files.
+        version, created: of the release.
+
+    """
+    title = provenance.title or provenance.name
+    parts = [
+        _front_matter(provenance, title, rows, formats),
+        f"# {escape(title)}",
+        f"**Synthetic data.** {rows:,} rows in {len(schema.columns)} columns that stand in for a real dataset. No row is a "
+        f"record of a real person or thing. Version {escape(version)}, {words.day(created)}.",
+        escape(provenance.description),
+        "## Columns\n\n" + _columns(schema),
+        "## What was checked\n\n" + _checks(measurements, policy, provenance),
+        "## Known gaps\n\n" + _gaps(measurements),
+        "## Do not use it for\n\n" + "\n".join(f"- {escape(text)}" for text in provenance.warnings),
+        "## Verify\n\nThe files have not changed since they were judged, and the verdict follows from the published "
+        "measurements, when this ends with exit code 0:\n\n```\nunderstudy verify .\n```",
+        f"## Licence\n\n{escape(provenance.license)}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return `text` as Markdown that shows it literally, on one line.
+
+    >>> escape("<b>a|b</b>")
+    '\\\\<b\\\\>a\\\\|b\\\\</b\\\\>'
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return _SPECIAL.sub(r"\\\1", plain)
+
+
+def _front_matter(provenance: Provenance, title: str, rows: int, formats: Sequence[str]) -> str:
+    size = next((name for most, name in _SIZES if rows < most), "n>10M")
+    first = formats[0]
+    fields = {
+        "license": provenance.license,
+        "pretty_name": title,
+        "tags": ["synthetic", "tabular", "understudy"],
+        "size_categories": [size],
+        "configs": [{"config_name": "default", "data_files": f"data/*.{first}"}],
+    }
+    lines = [f"{key}: {json.dumps(value)}" for key, value in fields.items()]
+    return "---\n" + "\n".join(lines) + "\n---"
+
+
+def _columns(schema: Schema) -> str:
+    rows = ["| column | kind | role | meaning | unit |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {escape(column.name) or ' '} | {_kind(column)} | {'' if column.role == 'plain' else escape(column.role)} "
+        f"| {escape(column.description)} | {escape(column.unit)} |"
+        for column in schema.columns
+    ]
+    return "\n".join(rows)
+
+
+def _kind(column: Column) -> str:
+    if column.kind == "numeric":
+        return "whole number" if column.integer else "number"
+    return {"boolean": "yes or no", "datetime": "time", "id": "identifier", "categorical": "label"}.get(
+        column.kind, column.kind
+    )
+
+
+def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenance: Provenance) -> str:
+    head = (
+        f"The rows were made by {escape(provenance.model.family)} and judged under the policy "
+        f"{escape(policy.name)}; all {len(measurements)} kinds of measurement are inside their limits. "
+        "`report.html` shows each with a sentence on what it means. Values are rounded on purpose."
+    )
+    if policy.overrides:
+        head += "\n\n**The limits were changed from the preset:** " + "; ".join(map(escape, policy.overrides)) + "."
+    rows = ["| measurement | about | value | limit |", "|---|---|---|---|"]
+    for measurement in measurements:
+        entry = entry_of(measurement.name)
+        rows.append(
+            f"| {escape(entry.title)} | {escape(measurement.subject)} | {words.quantity(measurement.value, entry.unit)} "
+            f"| {words.limit(measurement.limit, measurement.direction, entry.unit)} |"
+        )
+    return head + "\n\n" + "\n".join(rows)
+
+
+def _gaps(measurements: Sequence[PublicMeasurement]) -> str:
+    """Return the measurements nearest to their limits, worst first, in words."""
+    measured = [one for one in measurements if one.value is not None and one.name != "contract_rules"]
+    worst = sorted(measured, key=badness, reverse=True)[:NUM_GAPS]
+    if not worst:
+        return "None was found, which is no proof that there is none."
+    lines = []
+    for measurement in worst:
+        entry = entry_of(measurement.name)
+        lines.append(
+            f"- **{escape(entry.title)}** ({escape(measurement.subject)}): "
+            f"{words.quantity(measurement.value, entry.unit)}, where "
+            f"{words.limit(measurement.limit, measurement.direction, entry.unit)} is allowed. {escape(entry.meaning)}"
+        )
+    return "The measurements that come nearest to their limits:\n\n" + "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Publishing: judged rows become one version of a release, completely or not at all.
+
+Same content published again is a new version: a release is an event, and who runs the schedule wants to see it.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from releases.card import card
+from releases.errors import ReleaseError, ReleaseInputError
+from releases.manifest import FILE_NAME, manifest_of
+from releases.provenance import Provenance
+from releases.public import PublicMeasurement, public_measurements
+from releases.report.page import render_public
+from releases.schema_file import public_schema
+from releases.shelf import Versioning, new_version
+from sources.conform import to_storage, write_table
+from sources.dataset import Dataset
+from sources.files import write_json, write_text
+from validators.gate import Outcome, Verdict, decide
+from releases.report.figures import Pictures
+from validators.report import Report
+
+VERDICT_FORMAT = "understudy verdict"
+DATA_STEM = "data"
+
+
+def publish(
+    *,
+    to: Path,
+    synthetic: Dataset,
+    report: Report,
+    verdict: Verdict,
+    pictures: Pictures,
+    provenance: Provenance,
+    formats: Sequence[str] = ("parquet", "csv"),
+    versioning: Versioning = "number",
+    created: datetime | None = None,
+) -> Path:
+    """Write `<to>/<provenance.name>/<version>` and return it.
+
+    Data, card, public report, schema and verdict come first, `MANIFEST.json` last, all in a staging folder that one
+    rename turns into the version; a kill at any moment leaves nothing that looks like a release.
+
+    Args:
+        to: the folder of all releases.
+        synthetic: the rows that were judged, all of them.
+        report: the judgement of these rows; its policy is the policy of the release.
+        verdict: what the gate decided on `report`.
+        pictures: of the judgement; only their public part is used.
+        provenance: the story of the run.
+        formats: `parquet`, `csv`, or both; the first is what dataset viewers load.
+        versioning: `number`, or `time` (UTC).
+        created: the moment of publishing; now when None.
+
+    Raises:
+        ReleaseError: the verdict is not PASS, or does not follow from the report: a defect of the caller.
+        ReleaseInputError: the folder cannot be written, the name is no folder name, the disk is full.
+
+    """
+    if verdict.outcome is not Outcome.PASS or decide(report, report.policy).outcome is not Outcome.PASS:
+        raise ReleaseError(f"{provenance.name}: only what passed the gate is published, this is {verdict.outcome}")
+    if report.sizes.get("synthetic") != len(synthetic):
+        raise ReleaseError(f"{provenance.name}: the report is about other rows than those to publish")
+    if not formats or not set(formats) <= {"parquet", "csv"}:
+        raise ReleaseInputError(
+            "publish.formats: nothing that can be written", seen=list(formats), remedy="parquet, csv"
+        )
+    created = (created or datetime.now(UTC)).astimezone(UTC)
+    coarse = public_measurements(report.measurements, synthetic.schema.names)
+    try:
+        with new_version(to, provenance.name, versioning=versioning, created=created) as (version, staging):
+            frame = to_storage(synthetic)
+            for format_ in dict.fromkeys(formats):
+                write_table(frame, staging / "data" / f"{DATA_STEM}.{format_}", format_)
+            write_json(staging / "schema.json", public_schema(synthetic.schema))
+            write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
+            words = {"provenance": provenance, "version": version, "created": created}
+            page = render_public(report=report, verdict=verdict, pictures=pictures, schema=synthetic.schema, **words)
+            write_text(staging / "report.html", page)
+            readme = card(
+                schema=synthetic.schema,
+                rows=len(synthetic),
+                measurements=coarse,
+                policy=report.policy,
+                formats=formats,
+                **words,
+            )
+            write_text(staging / "README.md", readme)
+            manifest = manifest_of(
+                staging,
+                version=version,
+                created=created,
+                rows=len(synthetic),
+                columns=len(synthetic.schema.columns),
+                report=report,
+                verdict=verdict,
+                provenance=provenance,
+            )
+            write_json(staging / FILE_NAME, manifest)
+    except OSError as error:
+        raise ReleaseInputError(
+            f"{to}: the release could not be written, nothing was published",
+            seen=error.strerror or type(error).__name__,
+            remedy="look at the space and the rights of this folder, then run again",
+        ) from error
+    return to / provenance.name / version
+
+
+def _verdict(coarse: Sequence[PublicMeasurement], report: Report, verdict: Verdict) -> dict[str, Any]:
+    """Return `verdict.json`: outcome, policy and coarse measurements, from which `verify` works it out again."""
+    plain = {
+        "format": VERDICT_FORMAT,
+        "format_version": 1,
+        "outcome": verdict.outcome.value,
+        "policy": report.policy.to_json(),
+        "measurements": [measurement.to_json() for measurement in coarse],
+    }
+    return dict(json.loads(json.dumps(plain, allow_nan=False)))

@@ -1,0 +1,224 @@
+"""Verification by a recipient: offline, with this room and the files of one release alone.
+
+What it can show: no file changed, is missing or was added since the manifest was written; the verdict follows from
+the published measurements and the policy; the data has the rows and columns it claims. What it cannot show without a
+signature: who wrote the manifest. Whoever changes the files can write a new one.
+"""
+
+import csv
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
+
+from releases.errors import ReleaseInputError
+from releases.manifest import FIELDS, FILE_NAME, data_digest, digest_of, read_json, read_manifest, sha256_of
+from releases.public import PublicMeasurement
+from releases.schema_file import column_names
+from validators.gate import status_of
+from validators.measurement import Status
+from validators.policy import LIMITS, Policy
+
+MOST_FILES = 100_000
+_PARTS = ("README.md", "report.html", "schema.json", "verdict.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at: its name, whether it holds, and what was found in words."""
+
+    name: str
+    ok: bool
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """All checks of one release."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+
+def verify(path: str | Path) -> Verification:
+    """Look at everything that the release at `path` claims of itself.
+
+    Raises:
+        ReleaseInputError: it is not a release at all, or one of a later format.
+
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    checks = [_manifest(manifest), *_files(folder, manifest)]
+    if all(check.ok for check in checks):  # the rest reads files, which is only safe when they are the right ones
+        checks += [_verdict(folder, manifest), *_data(folder, manifest)]
+    return Verification(checks=tuple(checks))
+
+
+def _manifest(manifest: Mapping[str, Any]) -> Check:
+    missing = [field for field in FIELDS if field not in manifest]
+    extra = [field for field in manifest if field not in FIELDS]
+    if missing or extra:
+        named = ", ".join([*(f"no {field}" for field in missing), *(f"unknown {field!r}" for field in extra)])
+        return Check(name="manifest", ok=False, words=f"The manifest's fields are not those of its format: {named}.")
+    if digest_of(manifest) != manifest["digest"]:
+        return Check(name="manifest", ok=False, words="The manifest was changed after it was written.")
+    return Check(name="manifest", ok=True, words="The manifest is as it was written (without a signature: by anybody).")
+
+
+def _files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the checks of names, of completeness and of every hash; later ones only when earlier ones hold."""
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or len(listed) > MOST_FILES or not all(map(_is_entry, listed.values())):
+        yield Check(name="file names", ok=False, words="The manifest's list of files cannot be read.")
+        return
+    unsafe = sorted(name for name in listed if not _is_safe(name))
+    if unsafe:
+        words = f"Names that lead out of the release, or are no plain paths: {_some(unsafe)}."
+        yield Check(name="file names", ok=False, words=words)
+        return
+    found, strange = _walk(folder)
+    if strange:
+        words = f"Links or special files have no place in a release: {_some(strange)}."
+        yield Check(name="file names", ok=False, words=words)
+        return
+    yield Check(name="file names", ok=True, words="Every name is a plain path inside the release.")
+    missing = sorted((set(listed) | set(_PARTS)) - found)
+    extra = sorted(found - set(listed) - {FILE_NAME})
+    if missing or extra:
+        words = [f"Missing: {_some(missing)}."] * bool(missing) + [f"Not in the manifest: {_some(extra)}."] * bool(extra)
+        yield Check(name="files", ok=False, words=" ".join(words))
+    else:
+        yield Check(name="files", ok=True, words=f"All {len(listed)} files are there, and no others.")
+    changed = [name for name in sorted(set(listed) & found) if not _is_same(folder / name, listed[name])]
+    if changed:
+        yield Check(name="hashes", ok=False, words=f"Changed since they were written: {_some(changed)}.")
+    elif data_digest(listed) != manifest.get("data_sha256"):
+        yield Check(name="hashes", ok=False, words="The digest of the data files is not that of their hashes.")
+    else:
+        yield Check(name="hashes", ok=True, words="Every file has the hash and the size that the manifest names.")
+
+
+def _verdict(folder: Path, manifest: Mapping[str, Any]) -> Check:
+    """Work the verdict out again from the public measurements."""
+
+    def wrong(words: str) -> Check:
+        return Check(name="verdict", ok=False, words=words)
+
+    try:
+        plain = read_json(folder / "verdict.json")
+        policy = Policy.from_json(plain["policy"])
+        measurements = [PublicMeasurement.from_json(one) for one in plain["measurements"]]
+        columns = [(column["kind"], column["role"]) for column in read_json(folder / "schema.json")["columns"]]
+        required = policy.required(columns)
+        outcomes = {plain["outcome"], manifest["verdict"]}
+    except (KeyError, TypeError, ValueError, AttributeError, ReleaseInputError) as error:
+        return wrong(f"The verdict or the schema cannot be read ({type(error).__name__}).")
+    if outcomes != {"PASS"}:
+        return wrong("The verdict is not PASS.")
+    if plain["policy"] != manifest["policy"]:
+        return wrong("The measurements were judged under another policy than the manifest names.")
+    hidden = _hidden_changes(policy)
+    if hidden:
+        return wrong(f"Limits differ from the preset without being named as overrides: {_some(hidden)}.")
+    lacking = sorted(required - {one.name for one in measurements})
+    if lacking:
+        return wrong(f"Required measurements are missing: {_some(lacking)}.")
+    bad = sorted({one.name for one in measurements if not _passes(one, policy)})
+    if bad:
+        return wrong(f"Not inside the limits of the policy: {_some(bad)}.")
+    words = f"PASS follows from {len(measurements)} measurements under the policy {policy.name}"
+    return Check(name="verdict", ok=True, words=words + (f", with {len(policy.overrides)} overrides." * bool(policy.overrides) or "."))
+
+
+def _passes(measurement: PublicMeasurement, policy: Policy) -> bool:
+    rule = LIMITS.get(measurement.name)
+    if rule is None or (measurement.family, measurement.direction) != (rule.family, rule.direction):
+        return False
+    limit = policy.limits.get(measurement.name)
+    computed = status_of(measurement.low, measurement.high, limit, measurement.direction)
+    return measurement.limit == limit and measurement.status is Status.PASS and computed is Status.PASS
+
+
+def _hidden_changes(policy: Policy) -> list[str]:
+    """Return the limits and knobs that differ from the preset and are not among the overrides that are shown."""
+    preset = Policy.preset(policy.name).to_json()
+    now = policy.to_json()
+    shown = {override.partition(":")[0] for override in policy.overrides}
+    knobs = [key for key in preset if key not in {"name", "limits", "overrides"} and preset[key] != now[key]]
+    limits = [key for key in preset["limits"] if preset["limits"][key] != now["limits"].get(key)]
+    return [key for key in (*limits, *knobs) if key not in shown]
+
+
+def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield one check for each data file: its columns and rows are those of the schema and the manifest."""
+    names = column_names(read_json(folder / "schema.json"))
+    tables = [name for name in manifest["files"] if name.startswith("data/")]
+    if not tables:
+        yield Check(name="data", ok=False, words="There is no data file.")
+    if manifest["columns"] != len(names):
+        yield Check(name="data", ok=False, words="The manifest names another number of columns than the schema.")
+    for name in sorted(tables):
+        try:
+            columns, rows = _shape(folder / name)
+        except (OSError, ValueError, csv.Error, ArrowException) as error:
+            yield Check(name=name, ok=False, words=f"Cannot be read ({type(error).__name__}).")
+            continue
+        if columns != names:
+            yield Check(name=name, ok=False, words="Its columns are not those of schema.json.")
+        elif rows != manifest["rows"]:
+            yield Check(name=name, ok=False, words=f"It has {rows:,} rows, the manifest says {manifest['rows']}.")
+        else:
+            yield Check(name=name, ok=True, words=f"{rows:,} rows in {len(columns)} columns, as the manifest says.")
+
+
+def _shape(path: Path) -> tuple[list[str], int]:
+    """Return the column names and the number of rows of a data file, without loading it."""
+    if path.suffix == ".parquet":
+        metadata = pq.read_metadata(path)
+        return list(pq.read_schema(path).names), metadata.num_rows
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        return next(lines, []), sum(1 for _ in lines)
+
+
+def _walk(folder: Path) -> tuple[set[str], list[str]]:
+    """Return the regular files below `folder` and everything that is neither file nor folder, as posix paths."""
+    found: set[str] = set()
+    strange: list[str] = []
+    for place, folders, files in os.walk(folder, followlinks=False):
+        for name in (*folders, *files):
+            path = Path(place) / name
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                found.add(path.relative_to(folder).as_posix())
+            elif not stat.S_ISDIR(mode):
+                strange.append(path.relative_to(folder).as_posix())
+    return found, sorted(strange)
+
+
+def _is_safe(name: str) -> bool:
+    path = PurePosixPath(name)
+    plain = path.as_posix() == name and not path.is_absolute() and name.isprintable() and "\\" not in name
+    return bool(name) and plain and ":" not in name and not set(path.parts) & {"..", "."}
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and isinstance(entry.get("bytes"), int)
+
+
+def _is_same(path: Path, entry: Mapping[str, Any]) -> bool:
+    return path.stat().st_size == entry["bytes"] and sha256_of(path) == entry["sha256"]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(repr(name[:80]) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
