@@ -58,9 +58,7 @@ def resolve(device: str = "auto", *, precision: str = "auto") -> Device:
 
     """
     if precision not in ("auto", FLOAT32, BFLOAT16):
-        raise GeneratorInputError(
-            "precision: unknown", seen=precision, remedy=f"choose auto, {FLOAT32} or {BFLOAT16}"
-        )
+        raise GeneratorInputError("precision: unknown", seen=precision, remedy=f"choose auto, {FLOAT32} or {BFLOAT16}")
     has_gpu = torch.cuda.is_available()
     kind, _, index = ("cuda" if has_gpu else "cpu").partition(":") if device == "auto" else device.partition(":")
     if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):

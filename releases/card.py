@@ -19,6 +19,12 @@ from validators.policy import Policy
 _SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.\d])")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 NUM_GAPS = 3
+VERIFY = """The files have not changed since they were judged, and the verdict follows from the published measurements,
+when this ends with exit code 0:
+
+```
+understudy verify .
+```"""
 _FORMAT_NAMES = {"parquet": "Parquet", "csv": "CSV"}
 
 
@@ -42,35 +48,42 @@ def card(
         policy: the limits they were held against.
         provenance: name, title, description, licence, model, warnings.
         formats: of the data files.
-        version, created: of the release.
+        version: of the release.
+        created: the moment of publishing.
 
     """
     title = provenance.title or provenance.name
     parts = [
         _front_matter(provenance, title, rows, formats),
         f"# {escape(title)}",
-        f"**Synthetic data.** {rows:,} rows in {len(schema.columns)} columns that stand in for a real dataset. No row is a "
-        f"record of a real person or thing. Version {escape(version)}, {words.day(created)}.",
+        _opening(schema, rows, version, created),
         escape(provenance.description),
         "## Columns\n\n" + _columns(schema),
         "## What was checked\n\n" + _checks(measurements, policy, provenance),
         "## Known gaps\n\n" + _gaps(measurements),
         "## Do not use it for\n\n" + "\n".join(f"- {escape(text)}" for text in provenance.warnings),
-        "## Verify\n\nThe files have not changed since they were judged, and the verdict follows from the published "
-        "measurements, when this ends with exit code 0:\n\n```\nunderstudy verify .\n```",
+        "## Verify\n\n" + VERIFY,
         f"## Licence\n\n{escape(provenance.license)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def escape(text: str) -> str:
-    """Return `text` as Markdown that shows it literally, on one line.
+    r"""Return `text` as Markdown that shows it literally, on one line.
 
-    >>> escape("<b>a|b</b>")
-    '\\\\<b\\\\>a\\\\|b\\\\</b\\\\>'
+    >>> print(escape("<b>yrs_married|b</b>"))
+    \<b\>yrs_married\|b\</b\>
     """
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return _SPECIAL.sub(r"\\\1", plain)
+
+
+def _opening(schema: Schema, rows: int, version: str, created: datetime) -> str:
+    return (
+        f"**Synthetic data.** {words.count(rows, 'row')} in {words.count(len(schema.columns), 'column')} that stand in "
+        "for a real dataset. No row is a record of a real person or thing. "
+        f"Version {escape(version)}, {words.day(created)}."
+    )
 
 
 def _front_matter(provenance: Provenance, title: str, rows: int, formats: Sequence[str]) -> str:
@@ -116,10 +129,9 @@ def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenanc
     rows = ["| measurement | about | value | limit |", "|---|---|---|---|"]
     for measurement in measurements:
         entry = entry_of(measurement.name)
-        rows.append(
-            f"| {escape(entry.title)} | {escape(measurement.subject)} | {words.quantity(measurement.value, entry.unit)} "
-            f"| {words.limit(measurement.limit, measurement.direction, entry.unit)} |"
-        )
+        value = words.quantity(measurement.value, entry.unit)
+        allowed = words.limit(measurement.limit, measurement.direction, entry.unit)
+        rows.append(f"| {escape(entry.title)} | {escape(measurement.subject)} | {value} | {allowed} |")
     return head + "\n\n" + "\n".join(rows)
 
 

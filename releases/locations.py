@@ -32,9 +32,9 @@ def public_location(location: str) -> str:
     'postgresql+psycopg'
     """
     if "://" not in location:
-        plain = location.split("::")[-1]
+        plain = location.rsplit("::", maxsplit=1)[-1]
         return PureWindowsPath(PurePosixPath(plain).name).name or PRIVATE
-    outer = location.split("::")[-1]
+    outer = location.rsplit("::", maxsplit=1)[-1]
     try:
         parts = urlsplit(outer)
     except ValueError:

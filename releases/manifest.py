@@ -1,4 +1,4 @@
-"""`MANIFEST.json`: every file with its hash, and how the rows came about; written last, so its existence means complete.
+"""`MANIFEST.json`: every file with its hash, and how the rows came about; it is written last, so it means complete.
 
 What differs between two runs of one spec with one seed stands under `this_run` alone (and in the files that show it,
 report and card); `data_sha256` is equal for equal data files. `digest` covers the rest of the manifest: it finds
@@ -69,9 +69,12 @@ def manifest_of(
 
     Args:
         folder: all files of the release but the manifest.
-        version, created: of the release; `created` in UTC.
-        rows, columns: of the data.
-        report, verdict: the judgement.
+        version: of the release.
+        created: the moment of publishing.
+        rows: of the data.
+        columns: of the data, their number.
+        report: the judgement.
+        verdict: what the gate decided on it.
         provenance: the rest of the story; its lineage key is used and not kept.
 
     """
@@ -192,7 +195,9 @@ def read_json(path: Path) -> Any:
             f"{path}: too large", seen=f"{size} bytes", remedy=f"such a file has at most {MOST_BYTES} bytes"
         )
     try:
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(
+            path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise ReleaseInputError(
             f"{path}: no JSON of this program", seen=type(error).__name__, remedy="get the release again"

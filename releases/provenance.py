@@ -8,6 +8,7 @@ import importlib.metadata
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,13 @@ class Provenance:
         return (*self.not_for, *GENERAL_WARNINGS)
 
 
+@cache
 def code_version() -> dict[str, str | None]:
     """Return `{"understudy": version, "revision": git commit or None}` of the code that runs."""
     return {"understudy": _version_of("understudy"), "revision": _revision(Path(__file__).resolve().parent.parent)}
 
 
+@cache
 def dependency_versions() -> dict[str, str]:
     """Return distribution -> version of the core libraries that are installed, without importing any."""
     versions = {name: _version_of(name) for name in CORE_DISTRIBUTIONS}

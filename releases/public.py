@@ -17,6 +17,7 @@ DIGITS = 2
 ALL_ROWS = "all rows"
 FIXED_SUBJECTS = (ALL_ROWS, "worst column", "against holdout", "against train")
 """Subjects that validators write and that name nothing of the source."""
+_LARGEST_P_LIMIT = 0.1  # a lower bound below it is one on a probability, whose scale is logarithmic
 _ORDER = (Status.INVALID, Status.FAIL, Status.INCONCLUSIVE, Status.PASS)
 
 
@@ -108,11 +109,13 @@ def _used_margin(measurement: Measurement | PublicMeasurement) -> float:
     low, high, limit = measurement.low, measurement.high, measurement.limit
     if low is None or high is None or limit is None:
         return math.inf
-    if isinstance(limit, tuple):
-        middle = sum(limit) / 2
-        return max(abs(low - middle), abs(high - middle)) / ((limit[1] - limit[0]) / 2)
-    bad_end = high if measurement.direction == "lower_is_better" else low
     fresh = measurement.reference
+    if isinstance(limit, tuple):
+        fresh = sum(limit) / 2 if fresh is None or not limit[0] < fresh < limit[1] else fresh
+        return max((fresh - low) / (fresh - limit[0]), (high - fresh) / (limit[1] - fresh))
+    bad_end = high if measurement.direction == "lower_is_better" else low
+    if fresh is None and measurement.direction == "higher_is_better" and 0 < limit < _LARGEST_P_LIMIT:
+        return math.log(max(low, 1e-300)) / math.log(limit)
     if fresh is None:
         fresh = 0.0 if measurement.direction == "lower_is_better" else 1.0
     margin = limit - fresh

@@ -14,14 +14,14 @@ from releases.errors import ReleaseError, ReleaseInputError
 from releases.manifest import FILE_NAME, manifest_of
 from releases.provenance import Provenance
 from releases.public import PublicMeasurement, public_measurements
+from releases.report.figures import Pictures
 from releases.report.page import render_public
 from releases.schema_file import public_schema
 from releases.shelf import Versioning, new_version
-from sources.conform import to_storage, write_table
 from sources.dataset import Dataset
 from sources.files import write_json, write_text
+from sources.storage import Format, to_storage, write_table
 from validators.gate import Outcome, Verdict, decide
-from releases.report.figures import Pictures
 from validators.report import Report
 
 VERDICT_FORMAT = "understudy verdict"
@@ -34,9 +34,9 @@ def publish(
     synthetic: Dataset,
     report: Report,
     verdict: Verdict,
-    pictures: Pictures,
+    pictures: Pictures | None,
     provenance: Provenance,
-    formats: Sequence[str] = ("parquet", "csv"),
+    formats: Sequence[Format] = ("parquet", "csv"),
     versioning: Versioning = "number",
     created: datetime | None = None,
 ) -> Path:
@@ -50,7 +50,7 @@ def publish(
         synthetic: the rows that were judged, all of them.
         report: the judgement of these rows; its policy is the policy of the release.
         verdict: what the gate decided on `report`.
-        pictures: of the judgement; only their public part is used.
+        pictures: of the judgement; only their public part is used. None draws none.
         provenance: the story of the run.
         formats: `parquet`, `csv`, or both; the first is what dataset viewers load.
         versioning: `number`, or `time` (UTC).
@@ -78,16 +78,25 @@ def publish(
                 write_table(frame, staging / "data" / f"{DATA_STEM}.{format_}", format_)
             write_json(staging / "schema.json", public_schema(synthetic.schema))
             write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
-            words = {"provenance": provenance, "version": version, "created": created}
-            page = render_public(report=report, verdict=verdict, pictures=pictures, schema=synthetic.schema, **words)
+            page = render_public(
+                report=report,
+                verdict=verdict,
+                pictures=pictures,
+                schema=synthetic.schema,
+                provenance=provenance,
+                version=version,
+                created=created,
+            )
             write_text(staging / "report.html", page)
             readme = card(
                 schema=synthetic.schema,
                 rows=len(synthetic),
                 measurements=coarse,
                 policy=report.policy,
+                provenance=provenance,
                 formats=formats,
-                **words,
+                version=version,
+                created=created,
             )
             write_text(staging / "README.md", readme)
             manifest = manifest_of(

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -54,9 +54,7 @@ def versions(shelf: Path) -> list[str]:
 
 
 @contextmanager
-def new_version(
-    to: Path, name: str, *, versioning: Versioning, created: datetime, before_rename: Callable[[], None] | None = None
-) -> Iterator[tuple[str, Path]]:
+def new_version(to: Path, name: str, *, versioning: Versioning, created: datetime) -> Iterator[tuple[str, Path]]:
     """Yield (version, staging folder); when the block ends well, rename the folder to `<to>/<name>/<version>`.
 
     The shelf is locked for the block, so writers at the same time queue up and get one number each. After an
@@ -67,7 +65,6 @@ def new_version(
         name: the release, see `check_name`.
         versioning: `number` is one more than the highest there; `time` is `created` as `20260131T235959Z`.
         created: UTC.
-        before_rename: called when the staging folder is complete and flushed; for tests.
 
     Raises:
         ReleaseInputError: the shelf cannot be written, or is a folder of something else.
@@ -93,8 +90,6 @@ def new_version(
         try:
             yield version, staging
             _flush(staging)
-            if before_rename is not None:
-                before_rename()
             final = shelf / version
             if final.exists():
                 raise ReleaseError(f"{final}: somebody without our lock made this version meanwhile")

@@ -16,15 +16,17 @@ from typing import Any
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
-from releases.errors import ReleaseInputError
 from releases.manifest import FIELDS, FILE_NAME, data_digest, digest_of, read_json, read_manifest, sha256_of
 from releases.public import PublicMeasurement
 from releases.schema_file import column_names
+from sources.errors import UserError
 from validators.gate import status_of
 from validators.measurement import Status
 from validators.policy import LIMITS, Policy
 
 MOST_FILES = 100_000
+MOST_NAMED = 5
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, UserError)
 _PARTS = ("README.md", "report.html", "schema.json", "verdict.json")
 
 
@@ -95,8 +97,9 @@ def _files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     missing = sorted((set(listed) | set(_PARTS)) - found)
     extra = sorted(found - set(listed) - {FILE_NAME})
     if missing or extra:
-        words = [f"Missing: {_some(missing)}."] * bool(missing) + [f"Not in the manifest: {_some(extra)}."] * bool(extra)
-        yield Check(name="files", ok=False, words=" ".join(words))
+        lacking = f"Missing: {_some(missing)}. " if missing else ""
+        surplus = f"Not in the manifest: {_some(extra)}." if extra else ""
+        yield Check(name="files", ok=False, words=(lacking + surplus).strip())
     else:
         yield Check(name="files", ok=True, words=f"All {len(listed)} files are there, and no others.")
     changed = [name for name in sorted(set(listed) & found) if not _is_same(folder / name, listed[name])]
@@ -110,34 +113,34 @@ def _files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
 
 def _verdict(folder: Path, manifest: Mapping[str, Any]) -> Check:
     """Work the verdict out again from the public measurements."""
-
-    def wrong(words: str) -> Check:
-        return Check(name="verdict", ok=False, words=words)
-
     try:
-        plain = read_json(folder / "verdict.json")
-        policy = Policy.from_json(plain["policy"])
-        measurements = [PublicMeasurement.from_json(one) for one in plain["measurements"]]
-        columns = [(column["kind"], column["role"]) for column in read_json(folder / "schema.json")["columns"]]
-        required = policy.required(columns)
-        outcomes = {plain["outcome"], manifest["verdict"]}
-    except (KeyError, TypeError, ValueError, AttributeError, ReleaseInputError) as error:
-        return wrong(f"The verdict or the schema cannot be read ({type(error).__name__}).")
-    if outcomes != {"PASS"}:
-        return wrong("The verdict is not PASS.")
+        flaw, words = _flaw(folder, manifest)
+    except _UNREADABLE as error:
+        flaw, words = True, f"The verdict or the schema cannot be read ({type(error).__name__})."
+    return Check(name="verdict", ok=not flaw, words=words)
+
+
+def _flaw(folder: Path, manifest: Mapping[str, Any]) -> tuple[bool, str]:
+    """Return (True, the first flaw) or (False, what the verdict rests on)."""
+    plain = read_json(folder / "verdict.json")
+    policy = Policy.from_json(plain["policy"])
+    measurements = [PublicMeasurement.from_json(one) for one in plain["measurements"]]
+    columns = [(column["kind"], column["role"]) for column in read_json(folder / "schema.json")["columns"]]
+    if (plain["outcome"], manifest["verdict"]) != ("PASS", "PASS"):
+        return True, "The verdict is not PASS."
     if plain["policy"] != manifest["policy"]:
-        return wrong("The measurements were judged under another policy than the manifest names.")
+        return True, "The measurements were judged under another policy than the manifest names."
     hidden = _hidden_changes(policy)
     if hidden:
-        return wrong(f"Limits differ from the preset without being named as overrides: {_some(hidden)}.")
-    lacking = sorted(required - {one.name for one in measurements})
+        return True, f"Limits differ from the preset without being named as overrides: {_some(hidden)}."
+    lacking = sorted(policy.required(columns) - {one.name for one in measurements})
     if lacking:
-        return wrong(f"Required measurements are missing: {_some(lacking)}.")
+        return True, f"Required measurements are missing: {_some(lacking)}."
     bad = sorted({one.name for one in measurements if not _passes(one, policy)})
     if bad:
-        return wrong(f"Not inside the limits of the policy: {_some(bad)}.")
-    words = f"PASS follows from {len(measurements)} measurements under the policy {policy.name}"
-    return Check(name="verdict", ok=True, words=words + (f", with {len(policy.overrides)} overrides." * bool(policy.overrides) or "."))
+        return True, f"Not inside the limits of the policy: {_some(bad)}."
+    changed = f", with {len(policy.overrides)} overrides" if policy.overrides else ""
+    return False, f"PASS follows from {len(measurements)} measurements under the policy {policy.name}{changed}."
 
 
 def _passes(measurement: PublicMeasurement, policy: Policy) -> bool:
@@ -161,7 +164,11 @@ def _hidden_changes(policy: Policy) -> list[str]:
 
 def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Yield one check for each data file: its columns and rows are those of the schema and the manifest."""
-    names = column_names(read_json(folder / "schema.json"))
+    try:
+        names = column_names(read_json(folder / "schema.json"))
+    except _UNREADABLE as error:
+        yield Check(name="data", ok=False, words=f"The schema cannot be read ({type(error).__name__}).")
+        return
     tables = [name for name in manifest["files"] if name.startswith("data/")]
     if not tables:
         yield Check(name="data", ok=False, words="There is no data file.")
@@ -217,8 +224,9 @@ def _is_entry(entry: object) -> bool:
 
 
 def _is_same(path: Path, entry: Mapping[str, Any]) -> bool:
-    return path.stat().st_size == entry["bytes"] and sha256_of(path) == entry["sha256"]
+    return bool(path.stat().st_size == entry["bytes"] and sha256_of(path) == entry["sha256"])
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(repr(name[:80]) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
+    rest = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(repr(name[:80]) for name in names[:MOST_NAMED]) + rest

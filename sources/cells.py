@@ -20,7 +20,7 @@ Physical = Literal["text", "int", "float", "bool", "timestamp", "date", "empty"]
 EXACT_INTEGER = 2**53  # float64 holds every whole number up to here
 NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
-MOMENT = "datetime64[us]"
+MOMENT: Literal["datetime64[us]"] = "datetime64[us]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class Cells:
     """One column in its physical form.
 
     Args:
-        physical: which of the forms below `values` has.
-        values: text: object of str or None; int: object of Python int or None; float: float64; bool: boolean;
+        physical: which of the forms below `series` has.
+        series: text: object of str or None; int: object of Python int or None; float: float64; bool: boolean;
             timestamp, date: datetime64[us] without zone (UTC where `timezone` is set); empty: all missing.
         timezone: the zone that a timestamp column names.
         declared: the source itself calls the column categorical (pandas, Parquet dictionaries).
@@ -38,7 +38,7 @@ class Cells:
     """
 
     physical: Physical
-    values: pd.Series
+    series: pd.Series
     timezone: str | None = None
     declared: bool = False
     notes: tuple[str, ...] = ()
@@ -55,34 +55,34 @@ def cells_of(series: pd.Series) -> Cells:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         inner = cells_of(series.astype(object))
-        return Cells(physical=inner.physical, values=inner.values, timezone=inner.timezone, declared=True)
-    if pd.api.types.is_bool_dtype(dtype) and dtype != object:
-        return Cells(physical="bool", values=series.astype("boolean"))
+        return Cells(physical=inner.physical, series=inner.series, timezone=inner.timezone, declared=True)
+    if pd.api.types.is_bool_dtype(dtype) and not pd.api.types.is_object_dtype(dtype):
+        return Cells(physical="bool", series=series.astype("boolean"))
     if pd.api.types.is_integer_dtype(dtype):
-        return Cells(physical="int", values=_integers(series))
+        return Cells(physical="int", series=_integers(series))
     if pd.api.types.is_float_dtype(dtype):
-        return Cells(physical="float", values=_floats(series))
+        return Cells(physical="float", series=_floats(series))
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return _moments(series)
     if pd.api.types.is_timedelta64_dtype(dtype):
         seconds = series.dt.total_seconds().astype("float64")
-        return Cells(physical="float", values=seconds, notes=("durations are held as seconds",))
+        return Cells(physical="float", series=seconds, notes=("durations are held as seconds",))
     if pd.api.types.is_complex_dtype(dtype):
         raise _unusable(series, "complex numbers", "split the column into two real ones")
     if isinstance(dtype, pd.PeriodDtype):
-        return Cells(physical="text", values=_texts(series.astype(object)))
+        return Cells(physical="text", series=_texts(series.astype(object)))
     return _objects(series.astype(object))
 
 
 def labels_of(cells: Cells) -> pd.Series:
     """Return the cells as labels, object of str or None: `1`, `1.0` and `"1"` of numbers all become `1`."""
     if cells.physical == "text":
-        return cells.values
-    codes, uniques = pd.factorize(cells.values)
+        return cells.series
+    codes, uniques = pd.factorize(cells.series)
     table = np.empty(len(uniques) + 1, dtype=object)  # the last entry serves the code -1
     for position, value in enumerate(uniques):
         table[position] = label_of(value)
-    return pd.Series(table[codes], dtype=object, name=cells.values.name)
+    return pd.Series(table[codes], dtype=object, name=cells.series.name)
 
 
 def label_of(value: Any) -> str:
@@ -128,8 +128,9 @@ def _integers(series: pd.Series) -> pd.Series:
 
 def _floats(series: pd.Series) -> pd.Series:
     values = series.to_numpy(dtype="float64", na_value=np.nan)
-    if series.dtype.itemsize < 8:  # noqa: PLR2004 - bytes of float64; shorter floats mean their shortest decimal
-        short = np.float16 if series.dtype.itemsize == 2 else np.float32  # noqa: PLR2004
+    dtype = str(series.dtype).lower()
+    if not dtype.startswith(("float64", "double")):  # a shorter float means its shortest decimal: 0.1, not 0.100000001
+        short = np.float16 if dtype.startswith(("float16", "halffloat")) else np.float32
         codes, uniques = pd.factorize(values)
         decimals = np.array([*(float(str(short(value))) for value in uniques), np.nan])
         values = decimals[codes]
@@ -145,10 +146,10 @@ def _moments(series: pd.Series) -> Cells:
         timezone = zone_name(zone)
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     values = series.astype(MOMENT)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if series.dtype == "datetime64[ns]" and not series.equals(values.astype("datetime64[ns]")):
         notes = ("times are held to the microsecond; finer digits are cut off",)
-    return Cells(physical="timestamp", values=values, timezone=timezone, notes=notes)
+    return Cells(physical="timestamp", series=values, timezone=timezone, notes=notes)
 
 
 def zone_name(zone: dt.tzinfo | str) -> str:
@@ -172,22 +173,22 @@ def _objects(series: pd.Series) -> Cells:
     present = series.to_numpy()[~missing]
     types = {type(value) for value in present}
     if not types:
-        return Cells(physical="empty", values=pd.Series(np.full(len(series), None), dtype=object, name=series.name))
+        return Cells(physical="empty", series=pd.Series(np.full(len(series), None), dtype=object, name=series.name))
     if any(issubclass(kind, (list, dict, tuple, set, frozenset, np.ndarray)) for kind in types):
         raise _unusable(series, "nested cells (lists, maps)", "flatten it into columns of single values, or drop it")
     if any(issubclass(kind, (bytes, bytearray, memoryview)) for kind in types):
         raise _unusable(series, "binary cells", "decode it into text, or drop it")
     if all(issubclass(kind, (bool, np.bool_)) for kind in types):
-        return Cells(physical="bool", values=series.astype("boolean"))
+        return Cells(physical="bool", series=series.astype("boolean"))
     if all(issubclass(kind, (int, np.integer)) and not issubclass(kind, bool) for kind in types):
-        return Cells(physical="int", values=_integers(series))
+        return Cells(physical="int", series=_integers(series))
     if all(issubclass(kind, (int, float, np.number, decimal.Decimal)) and kind is not bool for kind in types):
         return _mixed_numbers(series, missing)
     if all(issubclass(kind, dt.date) for kind in types):
         return _python_moments(series, missing, types)
     if all(issubclass(kind, (dt.timedelta, np.timedelta64)) for kind in types):
         return cells_of(pd.Series(pd.to_timedelta(series), name=series.name))
-    return Cells(physical="text", values=_texts(series))
+    return Cells(physical="text", series=_texts(series))
 
 
 def _mixed_numbers(series: pd.Series, missing: np.ndarray) -> Cells:
@@ -195,10 +196,10 @@ def _mixed_numbers(series: pd.Series, missing: np.ndarray) -> Cells:
     present = series.to_numpy()[~missing]
     finite = all(value == value and abs(value) != float("inf") for value in present)  # noqa: PLR0124 - NaN test
     if finite and any(type(value) is not float for value in present) and all(value == int(value) for value in present):
-        return Cells(physical="int", values=_integers(series))
+        return Cells(physical="int", series=_integers(series))
     values = np.full(len(series), np.nan)
     values[~missing] = [float(value) for value in present]
-    return Cells(physical="float", values=pd.Series(values, name=series.name))
+    return Cells(physical="float", series=pd.Series(values, name=series.name))
 
 
 def _python_moments(series: pd.Series, missing: np.ndarray, types: set[type]) -> Cells:
@@ -215,7 +216,7 @@ def _python_moments(series: pd.Series, missing: np.ndarray, types: set[type]) ->
     only_dates = all(not issubclass(kind, dt.datetime) for kind in types)
     return Cells(
         physical="date" if only_dates else "timestamp",
-        values=pd.Series(values, name=series.name),
+        series=pd.Series(values, name=series.name),
         timezone=timezone,
     )
 

@@ -73,13 +73,16 @@ def conform_loosely(frame: pd.DataFrame, schema: Schema) -> tuple[Dataset | None
 
     """
     check_names(frame)
-    found = []
-    for name in schema.names:
-        if name not in frame.columns:
-            found.append(Mismatch(column=name, what="missing_column", words=f'column "{name}" is missing'))
-    for name in frame.columns:
-        if name not in schema.names:
-            found.append(Mismatch(column=name, what="extra_column", words=f'column "{name}" is not in the schema'))
+    found = [
+        Mismatch(column=name, what="missing_column", words=f'column "{name}" is missing')
+        for name in schema.names
+        if name not in frame.columns
+    ]
+    found += [
+        Mismatch(column=name, what="extra_column", words=f'column "{name}" is not in the schema')
+        for name in frame.columns
+        if name not in schema.names
+    ]
     data = {}
     for column in schema.columns:
         if column.name not in frame.columns:
@@ -123,7 +126,7 @@ Fit = tuple[pd.Series, np.ndarray]
 
 
 def _fit_numeric(cells: Cells, column: Column) -> Fit:
-    values = cells.values
+    values = cells.series
     none = np.zeros(len(values), dtype=bool)
     if cells.physical == "float":
         infinite = np.isinf(values.to_numpy())
@@ -153,10 +156,10 @@ def _number(text: str, column: Column) -> float | None:
 
 def _fit_boolean(cells: Cells, column: Column) -> Fit:
     if cells.physical == "bool":
-        return cells.values, np.zeros(len(cells.values), dtype=bool)
+        return cells.series, np.zeros(len(cells.series), dtype=bool)
     if cells.physical in ("timestamp", "date"):
-        empty = pd.Series(np.full(len(cells.values), None), dtype="boolean", name=cells.values.name)
-        return empty, cells.values.notna().to_numpy()
+        empty = pd.Series(np.full(len(cells.series), None), dtype="boolean", name=cells.series.name)
+        return empty, cells.series.notna().to_numpy()
     return _by_distinct(labels_of(cells), lambda text: _truth(text, column), None, "boolean")
 
 
@@ -173,7 +176,7 @@ def _truth(text: str, column: Column) -> object:
 
 
 def _fit_datetime(cells: Cells, column: Column) -> Fit:
-    values = cells.values
+    values = cells.series
     if cells.physical in ("timestamp", "date"):
         return values.astype(MOMENT), np.zeros(len(values), dtype=bool)
     if cells.physical == "bool":

@@ -19,6 +19,7 @@ class UserError(Exception):
     """
 
     def __init__(self, what: str, *, seen: object = None, remedy: str | None = None) -> None:
+        """Keep the three parts apart, so that each front end can lay them out."""
         super().__init__(what)
         self.what = what
         self.seen = seen

@@ -1,11 +1,13 @@
-"""What the author of a spec says about the columns: kinds, roles, keys, rules. Where it is silent, inference decides."""
+"""What the author of a spec says about the columns: kinds, roles, keys, rules; inference decides the rest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
+import pandas as pd
+
 from sources.errors import SourceInputError, did_you_mean
-from sources.schema import KINDS, ROLES, Kind, Role, Severity, TableRule, TableRuleKind
+from sources.schema import KINDS, ROLES, Kind, Role, Severity, Storage, TableRule, TableRuleKind
 
 _TEXT, _NUMBER, _COUNT, _FLAG, _TEXTS, _NUMBERS = "text", "number", "whole number", "true or false", "texts", "numbers"
 
@@ -34,7 +36,9 @@ class ColumnOverrides:
     bins: tuple[float, ...] | None = None
     integer: bool | None = None
     decimals: int | None = None
+    storage: Storage | None = None
     missing_marks: tuple[str, ...] | None = None
+    timezone: str | None = None
     datetime_format: str | None = None
     truth: tuple[str, str] | None = None
     description: str | None = None
@@ -64,7 +68,9 @@ class SchemaOverrides:
         """Raise `SourceInputError` where the overrides name a column that the table does not have."""
         names = list(known)
         wanted = [(f"{self.place}.columns.{name}", name) for name in self.columns]
-        wanted += [(f"{self.place}.{key}", value) for key in ("entity_key", "order_key") if (value := getattr(self, key))]
+        wanted += [
+            (f"{self.place}.{key}", value) for key in ("entity_key", "order_key") if (value := getattr(self, key))
+        ]
         wanted += [(f"{self.place}.rules.{rule.kind}", name) for rule in self.rules for name in rule.columns]
         for where, name in wanted:
             if name not in names:
@@ -77,8 +83,8 @@ class SchemaOverrides:
 
 _COLUMN_KEYS: dict[str, str | tuple[str, ...]] = {
     "kind": KINDS, "role": ROLES, "positive": _TEXT, "threshold": _NUMBER, "bins": _NUMBERS, "integer": _FLAG,
-    "decimals": _COUNT, "missing_marks": _TEXTS, "datetime_format": _TEXT, "truth": _TEXTS, "description": _TEXT,
-    "unit": _TEXT,
+    "decimals": _COUNT, "storage": get_args(Storage), "missing_marks": _TEXTS, "timezone": _TEXT,
+    "datetime_format": _TEXT, "truth": _TEXTS, "description": _TEXT, "unit": _TEXT,
 }  # fmt: skip
 _RULE_KEYS: dict[str, str | tuple[str, ...]] = {
     "minimum": _NUMBER, "maximum": _NUMBER, "values": _TEXTS, "pattern": _TEXT, "unique": _FLAG,
@@ -113,12 +119,24 @@ def _column(entry: Mapping[str, Any], place: str) -> ColumnOverrides:
     values = {key: _typed(entry.get(key), shape, f"{place}.{key}") for key, shape in _COLUMN_KEYS.items()}
     if values["truth"] is not None and len(set(values["truth"])) != 2:  # noqa: PLR2004 - false and true
         raise SourceInputError(f"{place}.truth: needs two different texts", remedy="write [no, yes]: false, then true")
+    if values["timezone"] is not None and not _is_zone(values["timezone"]):
+        raise SourceInputError(
+            f"{place}.timezone: no such zone", seen=values["timezone"], remedy="write UTC, Europe/Prague or +02:00"
+        )
     if values["bins"] is not None and list(values["bins"]) != sorted(set(values["bins"])):
         raise SourceInputError(f"{place}.bins: edges must rise", seen=values["bins"], remedy="write [25, 35, 45]")
     rules = _mapping(entry.get("rules"), f"{place}.rules")
     _known_keys(rules, _RULE_KEYS, f"{place}.rules")
     typed = {key: _typed(rules.get(key), shape, f"{place}.rules.{key}") for key, shape in _RULE_KEYS.items()}
     return ColumnOverrides(**values, rules=_checked(RuleOverrides(**typed), f"{place}.rules"))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        pd.Timestamp(0, tz="UTC").tz_convert(f"UTC{name}" if name[:1] in ("+", "-") else name)
+    except (KeyError, ValueError, OSError):  # zoneinfo and pandas each have their own
+        return False
+    return True
 
 
 def _checked(rules: RuleOverrides, place: str) -> RuleOverrides:
@@ -162,7 +180,7 @@ def _table_rules(plain: Any, place: str) -> tuple[TableRule, ...]:
                 seen=", ".join(columns),
                 remedy=f"write {named[0]}: [a, b]",
             )
-        severity = _typed(entry.get("severity"), get_args(Severity), f"{here}.severity") or "error"
+        severity: Severity = _typed(entry.get("severity"), get_args(Severity), f"{here}.severity") or "error"
         rules.append(TableRule(kind=named[0], columns=columns, severity=severity))
     return tuple(rules)
 
@@ -196,7 +214,7 @@ def _typed(value: Any, shape: str | tuple[str, ...], place: str) -> Any:
     fits = {
         _TEXT: isinstance(value, (str, int, float, bool)),
         _NUMBER: number,
-        _COUNT: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 12,  # noqa: PLR2004
+        _COUNT: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 15,  # noqa: PLR2004
         _FLAG: isinstance(value, bool),
         _TEXTS: isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float, bool)) for item in value),
         _NUMBERS: isinstance(value, (list, tuple))

@@ -59,7 +59,7 @@ class Column:
         bins: inner edges that cut a numeric protected column into groups; None lets the judges cut by quantiles.
         timezone: the zone in which a datetime column is written (`UTC`, `Europe/Prague`), or None for naive times.
         datetime_format: how a datetime column is written as text (strptime), or None for ISO 8601.
-        truth: how a boolean column is written as text, (false, true) such as ("no", "yes"), or None for 0/1, True/False.
+        truth: how a boolean column is written as text, (false, true) such as ("no", "yes"); None for 0/1.
         description, unit: words for the card.
         rules: the column's part of the contract.
 
@@ -166,5 +166,5 @@ class Schema:
             raise SourceInputError(
                 f"{place}: no such column{did_you_mean(name, self.names)}",
                 seen=name,
-                remedy="columns: " + ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else ""),
+                remedy="columns: " + ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else ""),  # noqa: PLR2004 - a line
             )

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,13 @@ def _stored(values: pd.Series, column: Column) -> pd.Series:
         return _times(values, column)
     if column.kind in ("categorical", "id") and column.storage in ("int64", "float64"):
         return _coded(values, column)
-    return values.astype(object).where(values.notna(), None)
+    return _objects(values)
+
+
+def _objects(values: pd.Series) -> pd.Series:
+    objects = values.to_numpy(dtype=object, copy=True)
+    objects[values.isna().to_numpy()] = None
+    return pd.Series(objects, dtype=object, name=values.name)
 
 
 def _numbers(values: pd.Series, column: Column) -> pd.Series:
@@ -81,8 +87,7 @@ def _whole(numbers: pd.Series) -> pd.Series:
 def _truths(values: pd.Series, column: Column) -> pd.Series:
     if column.truth is not None:
         no, yes = column.truth
-        texts = values.map({False: no, True: yes}).astype(object)
-        texts = texts.where(values.notna(), None)
+        texts = _objects(values.map({False: no, True: yes}))
         return texts if column.storage == "string" else _coded(texts, column)
     missing = bool(values.isna().any())
     if column.storage == "int64":
@@ -113,18 +118,19 @@ def _coded(labels: pd.Series, column: Column) -> pd.Series:
     """Return labels as the numbers that the source's files have."""
     codes, uniques = pd.factorize(labels)
     try:
-        numbers = [int(label) if column.storage == "int64" else float(label) for label in uniques]
-    except ValueError as error:
-        raise SourceError(f'column "{column.name}": a label is no {column.storage}') from error
+        numbers = np.array([int(label) if column.storage == "int64" else float(label) for label in uniques])
+        numbers = numbers.astype(column.storage)
+    except (ValueError, OverflowError) as error:
+        raise SourceError(f'column "{column.name}": a label is no {column.storage}') from error.with_traceback(None)
     if column.storage == "float64":
         return pd.Series(np.array([*numbers, np.nan])[codes], name=labels.name)
     if (codes < 0).any():
-        table = np.array([*numbers, pd.NA], dtype=object)
+        table = np.array([*numbers.tolist(), pd.NA], dtype=object)
         return pd.Series(table[codes], dtype="Int64", name=labels.name)
-    return pd.Series(np.array(numbers, dtype="int64")[codes], name=labels.name)
+    return pd.Series(numbers[codes], name=labels.name)
 
 
-def _arrow(values: pd.Series) -> pa.Array:
+def _arrow(values: pd.Series) -> "pa.Array[Any]":
     if values.dtype != object:
         return pa.Array.from_pandas(values)
     present = values.dropna()

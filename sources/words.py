@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection
 
 from sources.schema import Kind
 
-STRONG_MARKS = frozenset({"", "?", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "<NA>", "null", "NULL", "NaT"})
+STRONG_MARKS = frozenset(
+    {"", "?", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "<NA>", "null", "NULL", "NaT"}
+)
 """Texts that stand for a missing cell wherever they occur (but see `marks_of` for `NA` among country codes)."""
 
 WEAK_MARKS = frozenset(
@@ -17,9 +19,7 @@ WEAK_MARKS = frozenset(
 FEW = 50  # so many labels are categories even where each is held by few rows
 SHARED = 5  # rows that a label of a large vocabulary must have on average
 LONGEST_LABEL = 120
-_ID_NAME = re.compile(
-    r"(?:^|[\s_.-])(?:ids?|uuid|guid|key|nbr|ssn|iban|imei|vin|identifier)$", re.IGNORECASE
-)
+_ID_NAME = re.compile(r"(?:^|[\s_.-])(?:ids?|uuid|guid|key|nbr|ssn|iban|imei|vin|identifier)$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z])(?:ID|Id|Nbr|Key)$")
 _ALPHA2 = re.compile(r"[A-Z]{2}")
 _SHAPE = (re.compile(r"[A-Z]+"), re.compile(r"[a-z]+"), re.compile(r"[0-9]+"))

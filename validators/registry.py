@@ -4,14 +4,24 @@ A key is `family.check`; a validator returns one measurement for each of its nam
 applies to the dataset, and none for what does not apply (no target, no protected column).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from validators.evidence import Evidence
+from validators.fidelity.association import association
+from validators.fidelity.c2st import c2st
+from validators.fidelity.dependence import dependence
+from validators.fidelity.kway import kway
+from validators.fidelity.utility import utility
 from validators.measurement import Measurement
 
 Validator = Callable[[Evidence, np.random.Generator], Sequence[Measurement]]
 
-VALIDATORS: Mapping[str, Validator] = {
+VALIDATORS: dict[str, Validator] = {
+    "fidelity.kway": kway,
+    "fidelity.dependence": dependence,
+    "fidelity.association": association,
+    "fidelity.c2st": c2st,
+    "fidelity.utility": utility,
 }

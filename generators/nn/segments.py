@@ -40,7 +40,8 @@ class _SegmentedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, weights: Tensor, sizes: tuple[int, ...]) -> Tensor:
         offsets = offsets_of(sizes)
-        log_sums = torch.stack([part.float().logsumexp(1) for part in logits.split(sizes, dim=1)], dim=1)  # B T
+        parts = torch.split(logits, list(sizes), dim=1)
+        log_sums = torch.stack([part.float().logsumexp(1) for part in parts], dim=1)  # B T
         places = targets + torch.tensor(offsets[:-1], device=targets.device)
         ctx.save_for_backward(logits, log_sums, places, weights)
         ctx.sizes = sizes
@@ -52,8 +53,8 @@ class _SegmentedCrossEntropy(torch.autograd.Function):
         weights = weights * gradients[0]
         slope = torch.empty_like(logits)
         for out, part, log_sum, weight in zip(
-            slope.split(ctx.sizes, dim=1),
-            logits.split(ctx.sizes, dim=1),
+            torch.split(slope, list(ctx.sizes), dim=1),
+            torch.split(logits, list(ctx.sizes), dim=1),
             log_sums.unbind(1),
             weights.unbind(1),
             strict=True,

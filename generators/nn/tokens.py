@@ -1,6 +1,6 @@
-"""Embedding of token rows, in which every token may be unknown.
+"""Tables of one vector per token, at the input and at the output of tabular networks.
 
-# B batch, T positions, E embedding width, H width
+# B batch, T positions, V tokens of all positions together, E embedding width, H width
 """
 
 from collections.abc import Sequence
@@ -11,53 +11,116 @@ from torch import Tensor, nn
 
 from generators.nn.segments import offsets_of
 
-KNOTS = 9  # of the piecewise linear functions of rank that ordered tokens begin with
+KNOTS = 9  # of the piecewise linear function of rank that ordered tokens share
+OWN_SCALE = 0.0  # of an ordered token's own vector at the beginning, against the shared function's 1
+
+
+class TokenTable(nn.Module):
+    """A vector for every token; ordered tokens share a piecewise linear function of their rank.
+
+    The vector of a token is its own plus, where it has a rank, the function there. So a number is learnt from its
+    neighbours too, which is what a table of separate bins cannot do with few rows.
+
+    Args:
+        sizes: number of tokens at each of the T positions.
+        ranks: float32 size (0 to 1, NaN where not ordered) for positions of ordered tokens, else None.
+        width: length of a vector.
+        scale: standard deviation of the vectors at the beginning.
+
+    """
+
+    own: nn.Parameter
+    shared: nn.Parameter
+    left: Tensor
+    share: Tensor
+
+    def __init__(self, sizes: Sequence[int], ranks: Sequence[np.ndarray | None], width: int, scale: float) -> None:
+        """Find for every token the two knots between which it lies."""
+        super().__init__()
+        left, share, num_knots = [], [], 0
+        for size, rank in zip(sizes, ranks, strict=True):
+            place = torch.full((size,), torch.nan)
+            if rank is not None:
+                place[: len(rank)] = torch.from_numpy(rank).float()
+            ordered = ~place.isnan()
+            scaled = place.nan_to_num() * (KNOTS - 1)  # tokens without a rank get both shares zero below
+            knot = scaled.floor().clamp(max=KNOTS - 2)
+            right = scaled - knot
+            left.append(num_knots + knot.long() if rank is not None else torch.zeros(size, dtype=torch.int64))
+            share.append(torch.stack([1 - right, right], dim=1) * ordered[:, None])
+            num_knots += KNOTS if rank is not None else 0
+        share_all = torch.cat(share)
+        own = torch.where(share_all.sum(1, keepdim=True) > 0, OWN_SCALE, 1.0)
+        self.own = nn.Parameter(torch.randn(sum(sizes), width) * own * scale)
+        self.shared = nn.Parameter(torch.randn(max(num_knots, 2), width) * scale)
+        self.register_buffer("left", torch.cat(left), persistent=False)
+        self.register_buffer("share", share_all, persistent=False)
+
+    def forward(self) -> Tensor:
+        """Return all vectors, V width."""
+        low, high = self.shared[self.left], self.shared[self.left + 1]
+        vectors: Tensor = self.own + self.share[:, :1] * low + self.share[:, 1:] * high
+        return vectors
 
 
 class TokenInput(nn.Module):
     """Rows of tokens to features, B T -> B H; token `size` of a position means unknown.
 
-    Ordered tokens begin with random piecewise linear functions of their rank, so that neighbours look alike before
-    anything is learnt.
-
     Args:
         sizes: number of tokens at each of the T positions.
-        ranks: float size (0 to 1, NaN where not ordered) for positions of ordered tokens, else None.
+        ranks: see `TokenTable`.
         embedding: E.
         width: H.
 
     """
 
-    def __init__(
-        self, sizes: Sequence[int], ranks: Sequence[np.ndarray | None], embedding: int, width: int
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], ranks: Sequence[np.ndarray | None], embedding: int, width: int) -> None:
         """Build the table of all tokens, each position's unknown one included."""
         super().__init__()
         self.offsets = offsets_of([size + 1 for size in sizes])
-        self.embedding = nn.Embedding(self.offsets[-1], embedding)
+        self.embedding = embedding
+        self.table = TokenTable([size + 1 for size in sizes], ranks, embedding, scale=1.0)
         self.project = nn.Linear(len(sizes) * embedding, width)
-        with torch.no_grad():
-            for start, rank in zip(self.offsets[:-1], ranks, strict=True):
-                if rank is not None:
-                    place = torch.from_numpy(rank).float()
-                    ordered = torch.nonzero(~place.isnan())[:, 0]
-                    hats = (1 - (place[ordered, None] * (KNOTS - 1) - torch.arange(KNOTS)).abs()).clamp(min=0)
-                    smooth = hats @ torch.randn(KNOTS, embedding)
-                    self.embedding.weight[start + ordered] = smooth + 0.1 * self.embedding.weight[start + ordered]
+        self.register_buffer("starts", torch.tensor(self.offsets[:-1]), persistent=False)
+
+    starts: Tensor
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return features, B H, of int64 tokens, B T."""
-        starts = torch.tensor(self.offsets[:-1], device=tokens.device)
-        features: Tensor = self.project(self.embedding(tokens + starts).flatten(1))
+        vectors = nn.functional.embedding(tokens + self.starts, self.table())
+        features: Tensor = self.project(vectors.flatten(1))
         return features
 
+    @torch.no_grad()
     def tables(self) -> tuple[Tensor, list[Tensor]]:
         """Return (features of a wholly unknown row, H; for each position what each token adds to it, size H)."""
-        start = self.project.bias.detach().clone()
+        start = self.project.bias.clone()
         gains = []
-        weights = self.project.weight.detach().split(self.embedding.embedding_dim, dim=1)
+        vectors = self.table()
+        weights = torch.split(self.project.weight, self.embedding, dim=1)
         for begin, end, weight in zip(self.offsets[:-1], self.offsets[1:], weights, strict=True):
-            rows = self.embedding.weight.detach()[begin:end] @ weight.T  # size + 1, H
+            rows = vectors[begin:end] @ weight.T  # size + 1, H
             start += rows[-1]
             gains.append(rows[:-1] - rows[-1])
         return start, gains
+
+
+class TokenHeads(nn.Module):
+    """The logits of all tokens at all positions as one product: B H -> B V. Begins at the bias alone.
+
+    Args:
+        sizes: number of tokens at each of the T positions.
+        ranks: see `TokenTable`.
+        width: H.
+
+    """
+
+    def __init__(self, sizes: Sequence[int], ranks: Sequence[np.ndarray | None], width: int) -> None:
+        """Begin at zero."""
+        super().__init__()
+        self.table = TokenTable(sizes, ranks, width, scale=0.0)
+        self.bias = nn.Parameter(torch.zeros(sum(sizes)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits, B V."""
+        return nn.functional.linear(features, self.table(), self.bias)

@@ -3,9 +3,9 @@
 Rows become small integers (`codec`). In training a part of each row is hidden, and one residual trunk predicts all
 hidden tokens at once: in half of the batch a random part of random size, so that any columns can be conditioned on
 without rejection; in the other half what follows a prefix of the sampling order, because that is what unconditional
-sampling asks for. Each row's loss is weighted by T / hidden, which makes it an unbiased estimate of the nats per row of a
-random order (Uria, Murray and Larochelle 2014, arXiv 1310.1757, equation 9; order-agnostic diffusion: Hoogeboom et al.
-2022, arXiv 2110.02037). Sampling fills columns from low to high entropy, all coarse tokens before all fine ones, with stratified uniforms per column.
+sampling asks for. Each row's loss is weighted by T / hidden, after Uria, Murray and Larochelle 2014 (arXiv 1310.1757,
+equation 9) and Hoogeboom et al. 2022 (arXiv 2110.02037). Sampling fills columns from low to high entropy, all coarse
+tokens before all fine ones, with stratified uniforms per column. Validation is the exact likelihood in that order.
 
 # B batch, T tokens of a row, V sizes of all tokens together, H width
 """
@@ -27,7 +27,7 @@ from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, O
 from generators.device import Device, resolve
 from generators.nn.residual import Trunk
 from generators.nn.segments import draw, offsets_of, segmented_cross_entropy, stratified_uniforms
-from generators.nn.tokens import TokenInput
+from generators.nn.tokens import TokenHeads, TokenInput
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
 from generators.tabular.model_files import load_model, save_model
 from generators.training import loop
@@ -87,14 +87,16 @@ class Config:
 class Network(nn.Module):
     """All conditionals of all tokens: B T (with unknowns) -> logits B V."""
 
-    def __init__(self, tokens: tuple[Token, ...], width: int, hidden: int, depth: int, embedding: int, dropout: float):
+    def __init__(
+        self, tokens: tuple[Token, ...], *, width: int, hidden: int, depth: int, embedding: int, dropout: float
+    ) -> None:
         """Build it; the output begins at zero, the bias is set by `begin_at`."""
         super().__init__()
         sizes = [token.size for token in tokens]
-        self.input = TokenInput(sizes, [token.ranks for token in tokens], embedding, width)
+        ranks = [token.ranks for token in tokens]
+        self.input = TokenInput(sizes, ranks, embedding, width)
         self.trunk = Trunk(width, hidden, depth, dropout)
-        self.heads = nn.Linear(width, sum(sizes))
-        nn.init.zeros_(self.heads.weight)
+        self.heads = TokenHeads(sizes, ranks, width)
 
     @torch.no_grad()
     def begin_at(self, marginals: Sequence[Tensor]) -> None:
@@ -152,9 +154,7 @@ class Autoregressive:
             network = _network(codec, config)
             network.begin_at([torch.from_numpy((counts + LAPLACE) / counts.sum()) for counts in marginals])
         network.to(device.torch)
-        held_out = hold_out(
-            len(train), seed=derive(seed, NAME), share=config.validation_share, groups=_entities(train)
-        )
+        held_out = hold_out(len(train), seed=derive(seed, NAME), share=config.validation_share, groups=_entities(train))
         rows = torch.from_numpy(data[~held_out]).to(device.torch)
         picks = ShuffledRows(len(rows), config.batch_size or 1, seed=derive(seed, NAME, "batches"))
         objective = _Objective(network, codec.tokens, order, config.prefix_share)
@@ -266,7 +266,7 @@ class _Objective:
         self.network = network
         self.sizes = [token.size for token in tokens]
         self.prefix_share = prefix_share
-        device = network.heads.weight.device
+        device = network.heads.bias.device
         self.unknown = torch.tensor(self.sizes, device=device)
         self.rank = torch.empty(len(order), dtype=torch.int64, device=device)  # place of each token in the order
         self.rank[torch.tensor(order, device=device)] = torch.arange(len(order), device=device)
@@ -318,7 +318,14 @@ def _network(codec: TableCodec, config: Config) -> Network:
     assert config.width is not None
     assert config.hidden is not None
     assert config.depth is not None
-    return Network(codec.tokens, config.width, config.hidden, config.depth, config.embedding, config.dropout)
+    return Network(
+        codec.tokens,
+        width=config.width,
+        hidden=config.hidden,
+        depth=config.depth,
+        embedding=config.embedding,
+        dropout=config.dropout,
+    )
 
 
 def _order(tokens: Sequence[Token], marginals: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -328,9 +335,7 @@ def _order(tokens: Sequence[Token], marginals: Sequence[np.ndarray]) -> tuple[in
         shares = marginals[place][marginals[place] > 0] / marginals[place].sum()
         return float(-(shares * np.log(shares)).sum())
 
-    return tuple(
-        sorted(range(len(tokens)), key=lambda place: (tokens[place].level == "fine", entropy(place), place))
-    )
+    return tuple(sorted(range(len(tokens)), key=lambda place: (tokens[place].level == "fine", entropy(place), place)))
 
 
 def _entities(train: Dataset) -> np.ndarray | None:
@@ -344,7 +349,7 @@ def _validation_batches(rows: np.ndarray, num_tokens: int, device: Device) -> li
     num_batches = max(-(-num_rows * num_tokens // 4096), 1)
     size = num_rows // num_batches
     chosen = torch.from_numpy(rows[: size * num_batches]).long().to(device.torch)
-    return list(chosen.split(size)) if size else []
+    return list(torch.split(chosen, size)) if size else []
 
 
 def _identity(config: Config, codec: TableCodec, data: np.ndarray) -> str:
@@ -390,8 +395,8 @@ class _Painter:
         self.network = network
         self.start, self.gains = network.input.tables()
         offsets = offsets_of(fitted.codec.sizes)
-        heads = network.heads
-        self.heads = [(heads.weight[a:b], heads.bias[a:b]) for a, b in pairwise(offsets)]
+        weight, bias = network.heads.table(), network.heads.bias
+        self.heads = [(weight[a:b], bias[a:b]) for a, b in pairwise(offsets)]
         self.forbidden = [~torch.from_numpy(token.emit).to(self.device.torch) for token in self.tokens]
 
     def fill(self, tokens: Tensor, uniforms: Mapping[int, Tensor], allowed: Mapping[int, np.ndarray]) -> Tensor:
@@ -429,7 +434,8 @@ class _Painter:
             hidden = self.network.trunk(features)
         weight, bias = self.heads[place]
         logits = hidden.float() @ weight.T + bias
-        return logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
+        probabilities: Tensor = logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
+        return probabilities
 
 
 def _one_state(tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -439,12 +445,16 @@ def _one_state(tokens: Tensor) -> tuple[Tensor, Tensor]:
 def _check_given(given: pd.DataFrame, n: int, codec: TableCodec) -> None:
     if len(given) != n:
         raise GeneratorInputError(
-            "given: one row is needed for each row to draw", seen=f"{len(given)} rows for n = {n}", remedy="make them equal"
+            "given: one row is needed for each row to draw",
+            seen=f"{len(given)} rows for n = {n}",
+            remedy="make them equal",
         )
     for name in given.columns:
         if name not in codec.columns:
             raise GeneratorInputError(
-                f"given: no such column{did_you_mean(str(name), codec.columns)}", seen=str(name), remedy="name a column of the training data"
+                f"given: no such column{did_you_mean(str(name), codec.columns)}",
+                seen=str(name),
+                remedy="name a column of the training data",
             )
 
 
@@ -456,14 +466,14 @@ def _known_tokens(given: pd.DataFrame, codec: TableCodec) -> tuple[np.ndarray, d
             raise _unseen(token.column, int((tokens[:, place] < 0).sum()))
     allowed: dict[int, np.ndarray] = {}
     for name, (determinant, table) in codec.derived.items():
-        place = codec.position(determinant)
-        if name not in given.columns or determinant in given.columns or place is None:
+        decider = codec.position(determinant)
+        if name not in given.columns or determinant in given.columns or decider is None:
             continue
         wanted = codec.encode_column(name, given[name])
-        possible = (table[None, :] == wanted[:, None]) & codec.tokens[place].emit & allowed.get(place, True)
+        possible = (table[None, :] == wanted[:, None]) & codec.tokens[decider].emit & allowed.get(decider, True)
         if not possible.any(axis=1).all():
             raise _unseen(name, int((~possible.any(axis=1)).sum()))
-        allowed[place] = possible
+        allowed[decider] = possible
     return tokens, allowed
 
 

@@ -105,7 +105,8 @@ class LabelCodec:
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """Return labels, object N of str or None; None for the rare token too, which nobody should sample (`emit`)."""
-        return np.array([*self.labels, *[None] * (int(self.rare) + int(self.missing))], dtype=object)[tokens]
+        table = np.array([*self.labels, *[None] * (int(self.rare) + int(self.missing))], dtype=object)
+        return np.take(table, tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,9 +300,7 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
                     seen=f"{int(np.isinf(numbers).sum())} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            columns[column.name] = fit_numeric(
-                numbers, _lattice(column, numbers), stream(seed, "codec", column.name)
-            )
+            columns[column.name] = fit_numeric(numbers, _lattice(column, numbers), stream(seed, "codec", column.name))
     derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
     rules: tuple[Dependency, ...] = ()
     if config.derive and derivable:
@@ -398,7 +397,9 @@ def _has_rare(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
 
 def _texts(values: pd.Series) -> np.ndarray:
     """Return labels as object N of str or None; booleans as "False" and "True"."""
-    return np.array([None if absent else str(value) for value, absent in zip(values, values.isna(), strict=True)], object)
+    return np.array(
+        [None if absent else str(value) for value, absent in zip(values, values.isna(), strict=True)], object
+    )
 
 
 def _numbers(column: Column, values: pd.Series) -> np.ndarray:

@@ -3,7 +3,8 @@
 An exact rule (`education` decides `education_num`) costs a network capacity and is still learnt only nearly.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class Dependency:
         return Dependency(determined=state["determined"], determinant=state["determinant"], table=table)
 
 
-def find_dependencies(tokens: np.ndarray, sizes: Sequence[int], decidable: Set[int]) -> list[Dependency]:
+def find_dependencies(tokens: np.ndarray, sizes: Sequence[int], decidable: AbstractSet[int]) -> list[Dependency]:
     """Return columns that another one decides without exception, each with the smallest determinant.
 
     Args:

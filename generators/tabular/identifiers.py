@@ -99,7 +99,9 @@ def _pattern(ids: list[str], length: int, num_ids: int) -> tuple[str, ...]:
         if len(seen) == 1 and len(ids) >= SUPPORT:
             pattern.append(seen.pop())
         else:
-            pattern.append(next((known for known in CLASSES if seen <= set(known)), string.ascii_letters + string.digits))
+            pattern.append(
+                next((known for known in CLASSES if seen <= set(known)), string.ascii_letters + string.digits)
+            )
     free = max(range(len(pattern)), key=lambda position: (len(pattern[position]) > 1, position), default=0)
     alphabet = pattern[free] if pattern and len(pattern[free]) > 1 else string.digits
     while float(np.prod([float(len(allowed)) for allowed in pattern])) < ROOM * max(num_ids, 1):

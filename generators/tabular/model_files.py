@@ -1,7 +1,7 @@
 """The folder of a saved tabular model: weights as safetensors, everything else as JSON.
 
-    model.json          family, configuration, schema, codec, what else the family needs
-    weights.safetensors
+model.json          family, configuration, schema, codec, what else the family needs
+weights.safetensors
 """
 
 import json

@@ -1,9 +1,10 @@
 """Numbers as tokens: exact values that many rows share, equal-mass leaves for the rest, and one state for missing.
 
-A *leaf* is either one exact value held by at least `LEAF_ROWS` rows, or a range of the remaining values with at least as
-many rows. A value held by more than one row in 256 is a coarse token of its own; the other leaves are strung together
-into coarse tokens of about equal mass, and a fine token says which leaf of the coarse one. Inside a range leaf numbers
-come from a piecewise linear quantile function through the means of four blocks of its rows, snapped to the lattice.
+A *leaf* is either one exact value held by at least `LEAF_ROWS` rows, or a range of the remaining values with at
+least as many rows. A value held by more than one row in 256 is a coarse token of its own; the other leaves are strung
+together into coarse tokens of about equal mass, and a fine token says which leaf of the coarse one. Inside a range leaf
+numbers come from a piecewise linear quantile function through the means of four blocks of its rows, snapped to the
+lattice.
 
 Privacy: an exact value that is kept is held by >= 20 rows. Everything else that is kept is a mean over >= 3 rows or a
 randomly placed point between two neighbouring rows, at a rank that is a multiple of >= 20 rows. The single most extreme
@@ -12,6 +13,7 @@ mean of the second to fourth most extreme rows.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -120,7 +122,8 @@ class NumericCodec:
         """Return the mean rank of each coarse token, float64 num_coarse, NaN for missing."""
         counts = np.bincount(self.coarse, minlength=self.num_coarse)
         with np.errstate(invalid="ignore"):
-            return np.bincount(self.coarse, weights=self.ranks, minlength=self.num_coarse) / counts
+            ranks: np.ndarray = np.bincount(self.coarse, weights=self.ranks, minlength=self.num_coarse) / counts
+        return ranks
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON values."""
@@ -164,7 +167,7 @@ class NumericCodec:
         if len(centres):
             near = _nearest(centres, values)
             leaf = np.where(centres[near] == values, exact_leaves[near], leaf)
-        return leaf
+        return np.asarray(leaf)
 
     def _draw(self, leaf: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         centres = np.sort(self.knots[self.exact, 0])
@@ -182,7 +185,8 @@ class NumericCodec:
         low, high = self.knots[leaf, segment], self.knots[leaf, segment + 1]
         start, end = KNOT_PROBABILITIES[segment], KNOT_PROBABILITIES[segment + 1]
         values = low + (high - low) * (probability - start) / (end - start)
-        return np.where(self.exact[leaf], low, self.lattice.snap(values))
+        numbers: np.ndarray = np.where(self.exact[leaf], low, self.lattice.snap(values))
+        return numbers
 
 
 def fit_numeric(values: np.ndarray, lattice: Lattice, rng: np.random.Generator) -> NumericCodec:
@@ -212,7 +216,7 @@ def fit_numeric(values: np.ndarray, lattice: Lattice, rng: np.random.Generator) 
     if len(rest) >= LEAF_ROWS:
         bounds = _cuts(rest, leaf_rows)
         edges = [_between(rest[cut - 1], rest[cut], lattice, rng) for cut in bounds[1:-1]]
-        for number, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for number, (start, stop) in enumerate(pairwise(bounds)):
             low = edges[number - 1] if number else None
             high = edges[number] if number < len(edges) else None
             leaves.append(_Leaf(_range_knots(rest[start:stop], low, high, lattice), exact=False, rows=stop - start))

@@ -118,10 +118,13 @@ def load(path: Path) -> "Vae":
     """
     fields, codec, weights, extra = load_model(path, family=NAME)
     vae = Vae(Config(**{**fields, "codec": CodecConfig(**fields["codec"])}))
-    with isolated_rng(0, torch.device("cpu")):
-        decoder = Decoder(codec.tokens, extra["components"], vae.config)
-    decoder.load_state_dict(weights)
-    vae._fitted = (codec, decoder.eval())  # noqa: SLF001 - the other half of this class
+    decoder = None
+    if codec.tokens:
+        with isolated_rng(0, torch.device("cpu")):  # the weights are replaced; construction draws some
+            decoder = Decoder(codec.tokens, extra["components"], vae.config)
+        decoder.load_state_dict(weights)
+        decoder.eval()
+    vae._fitted = (codec, decoder)  # noqa: SLF001 - the other half of this class
     return vae
 
 
@@ -131,7 +134,7 @@ class Vae:
     def __init__(self, config: Config) -> None:
         """Remember the configuration; nothing is built before `fit`."""
         self.config = config
-        self._fitted: tuple[TableCodec, Decoder] | None = None
+        self._fitted: tuple[TableCodec, Decoder | None] | None = None
 
     def fit(self, train: Dataset, *, seed: int, budget: Budget, run_dir: Path, on_step: OnStep) -> FitReport:
         """See `generators.base.Synthesizer.fit`.
@@ -147,6 +150,10 @@ class Vae:
         codec = fit_codec(train, config.codec, seed=seed)
         notes = codec.notes(train.frame)
         tokens = torch.from_numpy(codec.encode(train.frame).astype(np.int64))
+        if not codec.tokens:  # constants, ids: the codec alone says everything
+            self._fitted = (codec, None)
+            seconds = time.monotonic() - began_s
+            return FitReport(family=NAME, steps=0, stopped_by="closed_form", seconds=seconds, parameters=0, notes=notes)
         components = max(1, min(config.components, len(train) // ROWS_PER_COMPONENT))
         with isolated_rng(derive(seed, NAME, "network"), torch.device("cpu")):
             encoder = Encoder(codec.tokens, config)
@@ -154,10 +161,6 @@ class Vae:
         decoder.begin_at(tokens)
         networks = nn.ModuleDict({"encoder": encoder, "decoder": decoder}).to(device.torch)
         parameters = sum(parameter.numel() for parameter in networks.parameters())
-        if not codec.tokens:  # constants, ids: the codec alone says everything
-            self._fitted = (codec, decoder.eval())
-            seconds = time.monotonic() - began_s
-            return FitReport(family=NAME, steps=0, stopped_by="closed_form", seconds=seconds, parameters=0, notes=notes)
 
         key = train.schema.entity_key
         groups = None if key is None else train.frame[key].to_numpy()
@@ -220,8 +223,9 @@ class Vae:
                 remedy="use tabular.autoregressive, which samples any columns given any others",
             )
         codec, decoder = self._fitted
-        pieces = [np.zeros((0, len(codec.tokens)), dtype=np.int64)]
-        for start in range(0, n, SAMPLE_ROWS):
+        pieces = [np.zeros((0 if decoder else n, len(codec.tokens)), dtype=np.int64)]
+        for start in range(0, n if decoder else 0, SAMPLE_ROWS):
+            assert decoder is not None
             generator = torch.Generator()
             generator.manual_seed(derive(seed, NAME, "sample", start))
             pieces.append(decoder.sample(min(SAMPLE_ROWS, n - start), generator).numpy())
@@ -243,8 +247,8 @@ class Vae:
             family=NAME,
             config=self.config,
             codec=codec,
-            weights=decoder.state_dict(),
-            extra={"components": decoder.num_components},
+            weights={} if decoder is None else decoder.state_dict(),
+            extra={"components": 0 if decoder is None else decoder.num_components},
         )
 
 
@@ -302,8 +306,7 @@ class Decoder(nn.Module):
         counts = [
             torch.bincount(column, minlength=size) for column, size in zip(tokens.unbind(1), self.sizes, strict=True)
         ]
-        if counts:
-            self.heads.bias.copy_(((torch.cat(counts) + LAPLACE) / len(tokens)).log())
+        self.heads.bias.copy_(((torch.cat(counts) + LAPLACE) / len(tokens)).log())
 
     def forward(self, z: Tensor) -> Tensor:
         """Return logits, B V, for z, B Z."""
@@ -343,7 +346,7 @@ class Decoder(nn.Module):
                 allowed = allowed & torch.from_numpy(token.valid)[drawn[token.parent]]
             probabilities = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=1)
             drawn.append(draw(probabilities, stratified_uniforms(n, generator)))
-        return torch.stack(drawn, dim=1) if drawn else torch.zeros((n, 0), dtype=torch.int64)
+        return torch.stack(drawn, dim=1)
 
 
 def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity: str) -> loop.Recipe:

@@ -28,7 +28,7 @@ class Average:
     def update(self, step: int) -> None:
         """Move the average towards the weights after step `step` (from 0)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._mean, self._live, 1.0 - decay)  # noqa: SLF001 - the fused form of lerp_
+        torch._foreach_lerp_(self._mean, self._live, 1.0 - decay)
 
     def state(self) -> dict[str, Tensor]:
         """Return the averages by parameter name, not copied."""
@@ -45,9 +45,9 @@ class Average:
         """Put the averages into the network for the duration of the block."""
         with torch.no_grad():
             kept = [live.clone() for live in self._live]
-            torch._foreach_copy_(self._live, self._mean)  # noqa: SLF001
+            torch._foreach_copy_(self._live, self._mean)
         try:
             yield
         finally:
             with torch.no_grad():
-                torch._foreach_copy_(self._live, kept)  # noqa: SLF001
+                torch._foreach_copy_(self._live, kept)

@@ -184,7 +184,7 @@ def train(
 class _Fit:
     """The state of one call of `train`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - called once, by `train`, with its own arguments
         self,
         recipe: Recipe,
         batches: Callable[[int], Batch],

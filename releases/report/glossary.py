@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["points", "plain", "p"]
-"""How a number is written: hundredths as points, as it is, or as a p-value."""
+Unit = Literal["points", "percent", "ratio", "plain", "p"]
+"""How a number is written: hundredths as points or percent, as so many times, as it is, or as a p-value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,29 +102,65 @@ GLOSSARY: Mapping[str, Entry] = {
     ),
     "exact_copies": Entry(
         title="Exact copies",
-        unit="plain",
-        meaning="Synthetic rows that equal a row of the training part in every column, beyond as many as equal rows the "
-        "synthesizer never saw. Common rows coincide by chance; more than that is somebody's record.",
+        unit="p",
+        meaning="Whether synthetic rows equal training rows more often than they equal real rows the synthesizer never "
+        "saw. Common rows coincide by chance; more than that is somebody's record. The number is the probability of so "
+        "many or more if nothing had leaked: small is alarming.",
         remedy="Stop training earlier, add regularisation, or drop columns that single people out (names, ids, free text).",
     ),
     "excess_matches": Entry(
         title="Excess matches",
         unit="p",
-        meaning="Whether training rows have a closer synthetic neighbour more often than real rows the synthesizer never "
-        "saw. The number is the probability of so many or more if nothing had leaked: small is alarming.",
-        remedy="Stop training earlier (fewer epochs), add dropout, use more rows, or choose a family that memorises less.",
+        meaning="Whether training rows have a very close synthetic neighbour more often than real rows the synthesizer "
+        "never saw. The number is the probability of so many or more if nothing had leaked: small is alarming.",
+        remedy="Stop training earlier (fewer steps), add dropout, use more rows, or choose a family that memorises less.",
+    ),
+    "atypical_matches": Entry(
+        title="Matches of unusual rows",
+        unit="p",
+        meaning="The same for the most unusual rows alone, since a strange record is the one that somebody recognises.",
+        remedy="Drop or coarsen the columns that make rows unique (rare labels, exact amounts), or stop training earlier.",
+    ),
+    "detectable_leak": Entry(
+        title="Smallest leak that shows",
+        unit="percent",
+        meaning="The smallest part of the training rows whose copying these tests would have noticed. A test that could "
+        "not have seen a leak has not shown that there is none.",
+        remedy="Only more real rows help, above all in the holdout.",
+    ),
+    "dcr_share": Entry(
+        title="Nearer to the training rows",
+        unit="plain",
+        meaning="The share of synthetic rows whose nearest real row is one the synthesizer learnt from, out of as many "
+        "learnt as unseen rows. One half is what fresh rows score; above it the rows lean on their models.",
+        remedy="Stop training earlier, add dropout, or use more rows.",
     ),
     "representation": Entry(
         title="Size of groups",
-        unit="points",
-        meaning="How far the share of a protected group among the synthetic rows is from its share among the real ones.",
+        unit="ratio",
+        meaning="The share of a protected group among the synthetic rows, as a multiple of its share among real ones: "
+        "1 is exact, 0.5 is halved, 0 is erased.",
         remedy="Train longer; small groups need more rows, or a coarser grouping in the spec.",
+    ),
+    "group_loss": Entry(
+        title="Groups that shrank",
+        unit="p",
+        meaning="Whether any group, or combination of groups, has clearly fewer rows than real data would give it. The "
+        "number is the probability of so few or fewer by chance: small is alarming.",
+        remedy="Look at the bars of the groups. Train longer, or condition the sampling on the group.",
     ),
     "outcome_gap": Entry(
         title="Outcome in groups",
         unit="points",
-        meaning="How far the rate of positive outcomes in a protected group is from the rate in the same real group.",
+        meaning="The rate of positive outcomes in a protected group, less the rate in the same real group: 0 is exact.",
         remedy="Train longer; look at the relation of the group to the target in the pair map.",
+    ),
+    "outcome_shift": Entry(
+        title="Outcomes that moved",
+        unit="p",
+        meaning="Whether the rate of positive outcomes differs from the real one by more than is tolerated, overall or in "
+        "any group. The number is the probability of such a difference by chance: small is alarming.",
+        remedy="Look at the bars of the groups. Train longer, or check how the target is encoded.",
     ),
 }
 """One entry for each name in `validators.policy.LIMITS`."""

@@ -20,13 +20,14 @@ Judged = Measurement | PublicMeasurement
 HEADINGS = {"contract": "Contract", "fidelity": "Fidelity", "privacy": "Privacy", "bias": "Bias", "process": "Process"}
 MOST_ROWS = 60
 MOST_REASONS = 8
-_SMALLEST_P = 1e-12
+_SMALLEST = {"p": 1e-9, "ratio": 0.01}
+"""Where a logarithmic scale ends."""
 _BAD = {"lower_is_better": "above", "higher_is_better": "below", "inside_is_better": "outside"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measurement: about whom, its picture, its number and interval, its status, and a sentence or none."""
+    """One measurement: about whom (or the sentence itself), picture, number, interval, status, further sentence."""
 
     subject: str
     svg: Markup
@@ -148,15 +149,17 @@ def _row(one: Judged, whisker: Whisker, span: tuple[float, float], unit: Unit) -
     value = words.quantity(one.value, unit)
     between = words.interval(one.low, one.high, unit)
     status = words.STATUSES[one.status]
+    sentence = one.reading if isinstance(one, Measurement) else ""
+    speaks_for_itself = one.subject == ALL_ROWS and bool(sentence)
     return Row(
-        subject=subject,
+        subject=sentence if speaks_for_itself else subject,
         svg=whisker_row(whisker, span=span, label=f"{subject}: {value}, {status}"),
         value=value,
         interval=between,
         tone=tone_of(one.status),
         mark=words.MARKS[one.status],
         status=status,
-        sentence=one.reading if isinstance(one, Measurement) else "",
+        sentence="" if speaks_for_itself else sentence,
     )
 
 
@@ -194,10 +197,10 @@ def _tile(family: str, measurements: Sequence[Judged]) -> Tile:
 
 
 def whisker_of(one: Judged, unit: Unit) -> Whisker:
-    """Return the marks of a measurement; probabilities lie on a logarithmic scale."""
+    """Return the marks of a measurement; probabilities and ratios lie on a logarithmic scale."""
 
     def place(number: float | None) -> float | None:
-        return math.log10(max(number, _SMALLEST_P)) if number is not None and unit == "p" else number
+        return math.log10(max(number, _SMALLEST[unit])) if number is not None and unit in ("p", "ratio") else number
 
     limit: float | tuple[float, float] | None
     if isinstance(one.limit, tuple):

@@ -26,7 +26,12 @@ def quantity(value: float | None, unit: Unit) -> str:
     if value is None:
         return "not measured"
     if unit == "points":
-        return f"{signed(100 * value, 2)} points"
+        number = signed(100 * value, 2)
+        return f"{number} point" if number.lstrip(MINUS) == "1" else f"{number} points"
+    if unit == "percent":
+        return f"{signed(100 * value, 2)} %"
+    if unit == "ratio":
+        return f"{signed(value, 3)} ×"
     if unit == "p":
         return probability(value)
     return signed(value, 3)
@@ -38,9 +43,9 @@ def interval(low: float | None, high: float | None, unit: Unit) -> str:
     >>> interval(0.01, 0.0234, "points")
     '1 to 2.3'
     """
-    if low is None or high is None:
+    if low is None or high is None or low == high:
         return ""
-    if unit == "points":
+    if unit in ("points", "percent"):
         return f"{signed(100 * low, 2)} to {signed(100 * high, 2)}"
     if unit == "p":
         return f"{probability(low)} to {probability(high)}"
@@ -56,7 +61,7 @@ def limit(bound: Bound | None, direction: str, unit: Unit) -> str:
     if bound is None:
         return "no limit"
     if isinstance(bound, tuple):
-        return interval(bound[0], bound[1], unit) + (" points" if unit == "points" else "")
+        return interval(bound[0], bound[1], unit) + {"points": " points", "percent": " %", "ratio": " ×"}.get(unit, "")
     if bound == 0 and direction == "lower_is_better":
         return "none allowed" if unit == "plain" else "at most 0"
     return f"{'at most' if direction == 'lower_is_better' else 'at least'} {quantity(bound, unit)}"

@@ -34,6 +34,9 @@ THRESHOLDS: tuple[float, ...] = (0.002, 0.01, 0.05)
 ATYPICAL_THRESHOLDS: tuple[float, ...] = (0.02, 0.1, 0.3)
 """The same within the strangest rows, of which there are few."""
 
+NEAREST = 32
+"""The nearest rows of all are looked at as well: in a large table the lowest quantile holds hundreds of natural ones."""
+
 TOLERANCE = 0.1
 """Training rows may be matched this much more often than fresh ones. Whatever learns fits its own rows a little better
 than others, and a test without tolerance refuses every model once the table is large enough. One copied row weighs as
@@ -97,6 +100,12 @@ def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Mea
     return [*_tests(evidence, distance, strangeness, real), share]
 
 
+def ranks_of(num_rows: int, quantiles: Sequence[float]) -> list[int]:
+    """Return how many of the nearest rows each threshold takes: a quantile of all, and the `NEAREST` ones."""
+    ranks = [math.ceil(quantile * num_rows) for quantile in quantiles]
+    return [min(NEAREST, num_rows), *(max(rank, 1) for rank in ranks)]
+
+
 def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float]) -> Tail:
     """Return the count that speaks most for a leak.
 
@@ -109,14 +118,15 @@ def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float])
     chance = tolerant_share(int(is_train.sum()), int((~is_train).sum()))
     ordered = np.sort(distance)
     found = []
-    for quantile in quantiles:
-        threshold = ordered[math.ceil(quantile * len(ordered)) - 1]
+    ranks = ranks_of(len(ordered), quantiles)
+    for rank in ranks:
+        threshold = ordered[rank - 1]
         below = distance <= threshold
         a, both = int((below & is_train).sum()), int(below.sum())
-        p = min(1.0, len(quantiles) * upper_tail(a, both, chance))
+        p = min(1.0, len(ranks) * upper_tail(a, both, chance))
         expected = both * float(is_train.mean())
         found.append(
-            Tail(p=p, quantile=quantile, threshold=float(threshold), train=a, fresh=both - a, expected=expected)
+            Tail(p=p, quantile=rank / len(ordered), threshold=float(threshold), train=a, fresh=both - a, expected=expected)
         )
     return min(found, key=lambda one: (one.p, -(one.train - one.expected)))
 
@@ -148,15 +158,15 @@ def smallest_detectable(distance: np.ndarray, is_train: np.ndarray, quantiles: S
     share = float(is_train.mean())
     chance = tolerant_share(num_train, len(is_train) - num_train)
     ordered = np.sort(distance)
+    ranks = ranks_of(len(ordered), quantiles)
 
     def power(copies: int) -> float:
         best = 0.0
-        for quantile in quantiles:
-            rank = math.ceil(quantile * len(ordered)) - copies
-            threshold = ordered[rank - 1] if rank >= 1 else 0.0
+        for rank in ranks:
+            threshold = ordered[rank - copies - 1] if rank > copies else 0.0
             natural = int(np.searchsorted(ordered, threshold, side="right"))
             counts = np.arange(natural + 1)
-            flagged = len(quantiles) * stats.binom.sf(copies + counts - 1, copies + natural, chance) < level
+            flagged = len(ranks) * stats.binom.sf(copies + counts - 1, copies + natural, chance) < level
             if flagged.any():
                 best = max(best, float(stats.binom.sf(int(flagged.argmax()) - 1, natural, share)))
         return best

@@ -1,0 +1,196 @@
+"""Utility: do models learnt from synthetic rows serve as well, and do synthetic labels obey the real relation?
+
+`tstr` trains one model on synthetic and one on equally many real rows and tests both on the same holdout rows.
+`label_noise` turns the test round: a model of the real relation reads the synthetic labels, and what it finds
+surprising is expressed as the share of labels that, drawn wrong, would surprise it as much. Flipped labels hardly
+harm a robust learner, so the first test is blind to what the second one sees.
+
+Legend: N rows, K classes, G jackknife groups.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from validators.evidence import Evidence
+from validators.fidelity.sides import Sides, sides_of, too_few
+from validators.fidelity.target import Target, Task, target_of
+from validators.fidelity.trees import MAX_ROWS, classifier, folds, regressor
+from validators.gate import judged, undecided
+from validators.measurement import Measurement
+from validators.statistics.bootstrap import jackknife_variance
+from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.ranking import auc_influence
+
+NUM_GROUPS = 4  # models per side, each without one quarter of its rows: the spread due to the training sample
+NUM_FOLDS = 5
+ASSUMED_NOISE = 0.1  # where the score below is most powerful; its estimate is unbiased whatever the noise
+SLOPE_FLOOR = 0.25  # below it (an AUC of about 0.57) labels are nearly free and wrong ones cannot be counted
+
+
+def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
+    """Return `tstr` and `label_noise`; nothing when the schema has no target that can be predicted."""
+    column = evidence.schema.target
+    if column is None:
+        return []
+    sides = sides_of(evidence, rng)
+    target = target_of(sides, column)
+    if target is None:
+        return []
+    names = [("tstr", column.name), ("label_noise", column.name)]
+    few = too_few(evidence, names)
+    if few:
+        return few
+    smallest = min(len(target.train), len(target.holdout), len(target.synthetic))
+    if smallest < evidence.policy.min_rows:
+        reading = f"The target is known in {smallest:,} rows of a part; under {evidence.policy.min_rows} nothing is concluded."
+        policy = evidence.policy
+        return [undecided(name=n, subject=s, n=smallest, reading=reading, policy=policy) for n, s in names]
+    return [_tstr(evidence, sides, target, rng), _label_noise(evidence, sides, target.as_outcome(), rng)]
+
+
+def score_and_influence(prediction: np.ndarray, y: np.ndarray, event: int) -> tuple[float, np.ndarray]:
+    """Return a model's score on rows and each row's influence on it (float N, mean 0).
+
+    Args:
+        prediction: probabilities (float N K), or numbers (float N).
+        y: class codes or numbers (float N).
+        event: the class that is scored when K is 2.
+
+    Returns:
+        For classes the AUC of one against the rest, averaged by frequency over the classes that have both sides (all of
+        them, or the event of two); for numbers R squared.
+
+    """
+    if prediction.ndim == 1:
+        spread = (y - y.mean()) ** 2
+        error = (y - prediction) ** 2
+        score = 1 - error.mean() / spread.mean()
+        return float(score), -(error - (1 - score) * spread) / spread.mean()
+    classes = [event] if prediction.shape[1] == 2 else range(prediction.shape[1])  # noqa: PLR2004
+    counted = [k for k in classes if 0 < np.count_nonzero(y == k) < len(y)]
+    total = sum(np.count_nonzero(y == k) for k in counted)
+    score, influence = 0.0, np.zeros(len(y))
+    for k in counted:
+        weight = np.count_nonzero(y == k) / total
+        auc, of_row = auc_influence(prediction[:, k], y == k)
+        score += weight * auc
+        influence += weight * of_row
+    return score, influence
+
+
+def _tstr(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Generator) -> Measurement:
+    rows = min(len(target.train), len(target.synthetic), MAX_ROWS)
+    test = target.holdout.take(np.arange(min(len(target.holdout), MAX_ROWS)))
+    if len(np.unique(test.y)) == 1:
+        return undecided(
+            name="tstr",
+            subject=target.name,
+            n=len(test),
+            reading="All holdout rows have one target value, so predictions cannot be compared.",
+            policy=evidence.policy,
+        )
+    scores, influences, variance = [], [], 0.0
+    for task in (target.train, target.synthetic):
+        group = np.arange(rows) % NUM_GROUPS
+        results = []
+        for left_out in range(NUM_GROUPS):
+            learnt = task.take(np.flatnonzero(group != left_out))
+            results.append(score_and_influence(_predict(learnt, test.X, target, rng), test.y, target.event))
+        replicates = np.array([score for score, _ in results])
+        scores.append(float(replicates.mean()))
+        influences.append(np.mean([influence for _, influence in results], axis=0))
+        variance += float(jackknife_variance(replicates))
+    value = scores[0] - scores[1]
+    # Both models are tested on the same rows: the influence of a row on the difference is the difference of influences.
+    variance += float((influences[0] - influences[1]).var(ddof=1)) / len(test)
+    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
+    low, high = normal_ends(value, float(np.sqrt(variance)), low_error=low_error, high_error=high_error)
+    measure = "R²" if target.num_classes is None else "AUC"
+    return judged(
+        name="tstr",
+        subject=target.name,
+        value=value,
+        low=low,
+        high=high,
+        n=len(test),
+        reading=(
+            f"A model trained on synthetic rows predicts {target.name!r} of unseen real rows with {measure} {scores[1]:.3f}; "
+            f"trained on as many real rows, with {scores[0]:.3f}." + sides.caveat
+        ),
+        policy=evidence.policy,
+        reference=0.0,
+        detail={"measure": measure, "synthetic": scores[1], "real": scores[0], "rows_trained_on": rows},
+    )
+
+
+def _predict(learnt: Task, X: np.ndarray, target: Target, rng: np.random.Generator) -> np.ndarray:
+    """Return the predictions for `X` of a model that has learnt `learnt`: probabilities (float N K) or numbers."""
+    if target.num_classes is None:
+        return np.asarray(regressor(target.categorical, len(learnt), rng).fit(learnt.X, learnt.y).predict(X))
+    known = np.unique(learnt.y).astype(np.int64)
+    probabilities = np.zeros((len(X), target.num_classes))
+    if len(known) == 1:  # nothing to learn: the model says the same of every row
+        probabilities[:, known[0]] = 1.0
+        return probabilities
+    model = classifier(target.categorical, len(learnt), rng).fit(learnt.X, learnt.y)
+    probabilities[:, known] = model.predict_proba(X)
+    return probabilities
+
+
+def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Generator) -> Measurement:
+    """Return the equivalent share of wrong labels among the synthetic ones.
+
+    With p the real model's probability of a row's own label and q that of another label (their mean), labels drawn
+    wrong with probability e have likelihood (1 - e) p + e q. Its score at e0, w = (q - p) / ((1 - e0) p + e0 q), is
+    averaged over synthetic and over real rows, the real ones by cross-fitting; each synthetic row is read by one of
+    the models of the folds, so fresh rows are exchangeable with real ones and the difference of means has mean 0.
+    Divided by what one wrong label adds to w (`slope`), the difference estimates the share without bias.
+    """
+    assert target.num_classes is not None
+    num_real = min(len(target.train) + len(target.holdout), 2 * MAX_ROWS)
+    X = np.concatenate([target.holdout.X, target.train.X])[:num_real]
+    y = np.concatenate([target.holdout.y, target.train.y])[:num_real]
+    synthetic = target.synthetic.take(np.arange(min(len(target.synthetic), MAX_ROWS)))
+    fold, fold_synthetic = folds(len(y), NUM_FOLDS, rng), folds(len(synthetic), NUM_FOLDS, rng)
+    of_real, of_wrong, of_synthetic = np.empty(len(y)), np.empty(len(y)), np.empty(len(synthetic))
+    for held in range(NUM_FOLDS):
+        learnt = Task(X=X[fold != held], y=y[fold != held])
+        rows, rows_synthetic = fold == held, fold_synthetic == held
+        both = np.concatenate([X[rows], synthetic.X[rows_synthetic]])
+        scores = label_scores(_predict(learnt, both, target, rng), ASSUMED_NOISE)
+        real, made = scores[: rows.sum()], scores[rows.sum() :]
+        of_real[rows] = _own(real, y[rows])
+        of_wrong[rows] = (real.sum(axis=1) - of_real[rows]) / (target.num_classes - 1)
+        of_synthetic[rows_synthetic] = _own(made, synthetic.y[rows_synthetic])
+    slope = max(float((of_wrong - of_real).mean()), SLOPE_FLOOR)
+    value = float(of_synthetic.mean() - of_real.mean()) / slope
+    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(synthetic) + of_real.var(ddof=1) / len(y))) / slope
+    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
+    low, high = normal_ends(value, se, low_error=low_error, high_error=high_error)
+    return judged(
+        name="label_noise",
+        subject=target.name,
+        value=value,
+        low=low,
+        high=high,
+        n=len(synthetic),
+        reading=(
+            f"The synthetic values of {target.name!r} disagree with the real relation as if {value:.1%} of them were drawn "
+            f"wrong; for fresh real rows it is 0%." + sides.caveat
+        ),
+        policy=evidence.policy,
+        reference=0.0,
+        detail={"slope": slope, "se": se, "real_rows": len(y)},
+    )
+
+
+def label_scores(probabilities: np.ndarray, assumed_noise: float) -> np.ndarray:
+    """Return w of `_label_noise` for each possible label of each row (float N K), from probabilities (float N K)."""
+    p = probabilities
+    q = (1 - p) / (p.shape[1] - 1)
+    return np.asarray((q - p) / ((1 - assumed_noise) * p + assumed_noise * q))
+
+
+def _own(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(np.take_along_axis(scores, y.astype(np.int64)[:, None], axis=1)[:, 0])
