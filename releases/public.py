@@ -15,7 +15,17 @@ from validators.measurement import Direction, Family, Measurement, Status
 
 DIGITS = 2
 ALL_ROWS = "all rows"
-FIXED_SUBJECTS = (ALL_ROWS, "worst column", "against holdout", "against train")
+FIXED_SUBJECTS = (
+    ALL_ROWS,
+    "all groups",
+    "all rules",
+    "against holdout",
+    "against train",
+    "number of rows",
+    "strangest rows",
+    "worst column",
+    "worst pair",
+)
 """Subjects that validators write and that name nothing of the source."""
 _LARGEST_P_LIMIT = 0.1  # a lower bound below it is one on a probability, whose scale is logarithmic
 _ORDER = (Status.INVALID, Status.FAIL, Status.INCONCLUSIVE, Status.PASS)
@@ -150,11 +160,6 @@ def _public_subject(subject: str, columns: Sequence[str]) -> str:
     """Return a fixed subject as it is, the columns that a subject names without the group, else `all rows`."""
     if subject in FIXED_SUBJECTS:
         return subject
-    found = [_column_of(part, columns) for part in subject.split(" × ")]
-    names = [name for name in found if name is not None]
-    return " × ".join(names) if names and len(names) == len(found) else ALL_ROWS
-
-
-def _column_of(part: str, columns: Sequence[str]) -> str | None:
-    named = [name for name in columns if part == name or part.startswith((f"{name}=", f"{name} = "))]
-    return max(named, key=len, default=None)
+    heads = [subject, *(subject[:at] for at, sign in enumerate(subject) if sign == "=")]
+    named = [head for head in heads if set(head.split(" × ")) <= set(columns)]
+    return max(named, key=len, default=ALL_ROWS)

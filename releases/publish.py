@@ -14,7 +14,6 @@ from releases.errors import ReleaseError, ReleaseInputError
 from releases.manifest import FILE_NAME, manifest_of
 from releases.provenance import Provenance
 from releases.public import PublicMeasurement, public_measurements
-from releases.report.figures import Pictures
 from releases.report.page import render_public
 from releases.schema_file import public_schema
 from releases.shelf import Versioning, new_version
@@ -22,6 +21,7 @@ from sources.dataset import Dataset
 from sources.files import write_json, write_text
 from sources.storage import Format, to_storage, write_table
 from validators.gate import Outcome, Verdict, decide
+from validators.pictures import Pictures
 from validators.report import Report
 
 VERDICT_FORMAT = "understudy verdict"

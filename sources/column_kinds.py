@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sources import moments, numbers, words
 from sources.cells import NUMBER, Cells, Physical, label_of
@@ -63,7 +62,7 @@ def _empty(draft: Draft) -> tuple[Column, str]:
 def _marks_present(draft: Draft) -> tuple[str, ...]:
     if draft.cells.physical != "text":
         return ()
-    return tuple(sorted({text.strip() for text in draft.cells.series.dropna().unique()}))
+    return tuple(sorted({text.strip() for text in draft.cells.series.dropna().unique()} - {""}))
 
 
 def _from_bool(draft: Draft) -> tuple[Column, str]:
@@ -106,13 +105,12 @@ def _from_text(draft: Draft) -> tuple[Column, str]:
     marks = draft.wishes.missing_marks
     if marks is None:
         marks = words.marks_of(distinct, lambda texts: _all_numbers(texts) or moments.form_of(texts) is not None)
-    counts = counts[[text.strip() not in marks for text in distinct]]
+    counts = counts[[bool(text.strip()) and text.strip() not in marks for text in distinct]]
     rest = counts.index.to_list()
     if not rest:
         return _empty(draft)
-    shown = [mark for mark in marks if mark]
-    if shown:
-        draft.notes.append("read as missing: " + ", ".join(f'"{mark}"' for mark in shown))
+    if marks:
+        draft.notes.append("read as missing: " + ", ".join(f'"{mark}"' for mark in marks))
     rows = counts.to_numpy()
     draft.unique = len(rest) == int(rows.sum())
     wanted = draft.wishes.kind

@@ -195,7 +195,7 @@ def _moment(text: str, column: Column) -> object:
 def _fit_label(cells: Cells, column: Column) -> Fit:
     labels = labels_of(cells)
     numeric = column.storage in ("int64", "float64") and column.kind != "text"
-    marks = {*column.missing_marks, ""} if column.kind != "text" or "" in column.missing_marks else set()
+    marks = {*column.missing_marks, ""}
 
     def label(text: str) -> object:
         if text.strip() in marks:

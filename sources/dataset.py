@@ -11,6 +11,8 @@ How each kind is held in `Dataset.frame` (the canonical form; `sources.conform.c
 | datetime    | datetime64[us], UTC where zoned       | NaT     |
 | text, id    | object of str                         | None    |
 | image       | int64 index into `media[column]`      | -       |
+
+Blank cells of any kind are missing. Zoned times hold UTC in a dtype without zone; the zone is in the schema.
 """
 
 from collections.abc import Mapping

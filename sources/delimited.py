@@ -141,7 +141,7 @@ def _table(body: bytes, delimiter: str, width: int, name: str) -> pa.Table:
             where = "a row" if number is None else f"row {number - 1:,}"
             raise SourceInputError(
                 f"{name}: {where} has {actual} cells, the header {expected}",
-                remedy="quote cells that hold the delimiter, or complete the row",
+                remedy="quote cells that hold the delimiter, close open quotes, or complete the row",
             ) from None
         raise SourceInputError(
             f"{name}: not readable as CSV; a quote may be left open", remedy="check the quotes"

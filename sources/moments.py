@@ -75,7 +75,7 @@ def read(text: str, form: str | None) -> dt.datetime | None:
 def write(moment: dt.datetime, form: str | None, *, only_dates: bool = False) -> str:
     """Return `moment` in the form; None is ISO 8601."""
     if form is not None:
-        return moment.strftime(form)
+        return moment.strftime(form.replace("%Y", f"{moment.year:04d}"))  # some platforms do not pad years
     return moment.date().isoformat() if only_dates else moment.isoformat()
 
 

@@ -12,16 +12,23 @@ from sources.schema import Kind
 from sources.words import FEW, SHARED, id_name
 
 FINEST_LATTICE = 9  # decimals; random reals have 15 to 17
-MOST_CODES = 60
+MOST_CODES = 1000
+MOST_KEYS = 100  # a key with fewer values, each shared by rows, is as good as a category
 FEW_ROWS = 20  # fewer rows do not tell an id from a measure, or a code from a count
-CODE_NAME = re.compile(
-    r"(?:^|[\W_])(?:code|codes|type|class|category|cat|group|status|region|zone|district|state|country|nationality|"
-    r"occupation|occup|religion|religious|relig|race|ethnicity|ethnic|sex|gender|marital|marriage|zip|zipcode|postcode|"
-    r"postal|department|dept|branch|channel|season|weathersit|label|cluster|segment|flag)(?:$|[\W_\d])",
-    re.IGNORECASE,
-)
-SCALE_NAME = re.compile(r"(?:^|[\W_])(?:rate|rating|score|count|number|num|level|age|years?)(?:$|[\W_])", re.IGNORECASE)
-_SENTINELS = frozenset({-99, -98, -9, -8, -7, -1, 7, 8, 9, 77, 88, 96, 97, 98, 99, 996, 997, 998, 999, 9999})
+_CODE_WORDS = frozenset({
+    "code", "codes", "type", "class", "category", "categories", "cat", "group", "status", "region", "zone", "district",
+    "state", "county", "country", "nationality", "occupation", "occup", "religion", "religious", "relig", "race", "sex",
+    "ethnicity", "ethnic", "gender", "marital", "marriage", "zip", "zipcode", "postcode", "postal", "department",
+    "dept", "branch", "channel", "season", "weathersit", "label", "cluster", "segment", "flag", "browser", "systems",
+    "rac1p", "hisp", "mar", "cow", "relp", "pobp", "occp", "indp",
+})  # fmt: skip
+_SCALE_WORDS = frozenset({
+    "rate", "rating", "score", "count", "number", "num", "level", "age", "ages", "year", "years", "size", "population",
+    "amount", "sum", "total", "share", "length",
+})  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9A-Z]*|[A-Z]?[a-z0-9]+")
+_WIDE_SENTINELS = frozenset({-999, -99, -98, -9, -8, -7, 77, 88, 96, 97, 98, 99, 996, 997, 998, 999, 9999})
+_NARROW_SENTINELS = frozenset({7, 8, 9})  # on a scale that begins with 1; from 0 on they may be counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +98,26 @@ def kind_of_numbers(name: str, values: Sequence[Any], num_rows: int, *, declared
     if set(values) == {0, 1}:
         return "boolean", "0 and 1 alone"
     low, high = int(min(values)), int(max(values))
-    if id_name(name) and count > max(FEW, num_rows / 20) and count > 1:
+    shared = num_rows >= SHARED * count and num_rows >= FEW_ROWS
+    if id_name(name) and count > 1 and (count > MOST_KEYS or not shared):
         return "id", "its name and its many different values say so"
+    if id_name(name) and shared:
+        return "categorical", f"{count} whole numbers, and its name says that they stand for things"
     if count == num_rows and num_rows >= 100 and high - low + 1 == num_rows:  # noqa: PLR2004 - chance is out of question
         return "id", "it counts the rows"
-    shared = num_rows >= SHARED * count and num_rows >= FEW_ROWS
     if count == 2 and shared:  # noqa: PLR2004 - a pair of codes
         return "categorical", "two whole numbers alone"
-    if shared and count > 1 and count <= MOST_CODES and CODE_NAME.search(name) and not SCALE_NAME.search(name):
+    if shared and 1 < count <= MOST_CODES and _names_codes(name):
         return "categorical", f"{count} whole numbers, and its name speaks of codes"
     if shared and _sentinel(sorted(int(value) for value in values)):
         return "categorical", f"{count} whole numbers of which one stands apart as codes for `unknown` do"
     return "numeric", f"{count} different whole numbers"
+
+
+def _names_codes(name: str) -> bool:
+    """Return whether a word of the name (`TrafficType`, `zip_code`) speaks of codes, and none of a scale."""
+    spoken = {word.lower() for word in _WORD.findall(name)} | {part.lower() for part in re.split(r"[\W_]+", name)}
+    return bool(spoken & _CODE_WORDS) and not spoken & _SCALE_WORDS
 
 
 def _sentinel(values: list[int]) -> bool:
@@ -111,6 +126,7 @@ def _sentinel(values: list[int]) -> bool:
         return False
     for apart, run in ((values[-1], values[:-1]), (values[0], values[1:])):
         consecutive = run[-1] - run[0] + 1 == len(run) and run[0] in (0, 1)
-        if consecutive and apart in _SENTINELS and (apart > run[-1] + 1 or apart < run[0] - 1):
+        usual = apart in _WIDE_SENTINELS or (apart in _NARROW_SENTINELS and run[0] == 1 and len(run) > 1)
+        if consecutive and usual and (apart > run[-1] + 1 or apart < run[0] - 1):
             return True
     return False

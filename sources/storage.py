@@ -101,7 +101,8 @@ def _times(values: pd.Series, column: Column) -> pd.Series:
     if column.storage == "timestamp":
         if column.timezone is None:
             return values
-        return values.dt.tz_localize("UTC").dt.tz_convert(_pandas_zone(column.timezone))
+        zoned: pd.Series = values.dt.tz_localize("UTC").dt.tz_convert(_pandas_zone(column.timezone))
+        return zoned
     times = [None if pd.isna(value) else value.to_pydatetime() for value in values]
     if column.storage == "date":
         return pd.Series([None if time is None else time.date() for time in times], dtype=object, name=values.name)

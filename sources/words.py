@@ -16,6 +16,7 @@ WEAK_MARKS = frozenset(
 )  # fmt: skip
 """Texts that stand for a missing cell only where everything else in the column is a number or a date."""
 
+MOST_LABELS = 2000
 FEW = 50  # so many labels are categories even where each is held by few rows
 SHARED = 5  # rows that a label of a large vocabulary must have on average
 LONGEST_LABEL = 120
@@ -32,7 +33,7 @@ def id_name(name: str) -> bool:
 
 
 def marks_of(distinct: Collection[str], reads: Callable[[list[str]], bool]) -> tuple[str, ...]:
-    """Return the marks for missing cells among the `distinct` texts of a column, sorted.
+    """Return the marks for missing cells among the `distinct` texts of a column, sorted, without the blank one.
 
     Args:
         distinct: every text that occurs.
@@ -70,8 +71,10 @@ def kind_of_words(name: str, distinct: Collection[str], num_rows: int, *, declar
         return "id", "its name and its many different values say so"
     if unique and num_rows >= 20 and tokens and _formatted(distinct):  # noqa: PLR2004 - fewer prove nothing
         return "id", "every value differs and has the form of an identifier"
-    short = max((len(text) for text in distinct), default=0) <= LONGEST_LABEL
-    if short and (count <= 5 or (count <= FEW and num_rows >= 2 * count) or num_rows >= SHARED * count):  # noqa: PLR2004
+    if count <= 5 or (count <= FEW and num_rows >= 2 * count):  # noqa: PLR2004 - so few are categories
+        return "categorical", f"{count} labels in {num_rows} rows"
+    short = max(len(text) for text in distinct) <= LONGEST_LABEL
+    if short and count <= MOST_LABELS and num_rows >= SHARED * count:
         return "categorical", f"{count} labels in {num_rows} rows"
     if tokens and count > num_rows / 2 and _formatted(distinct):
         return "id", "most values differ and have the form of an identifier"
@@ -94,4 +97,4 @@ def _formatted(distinct: Collection[str]) -> bool:
 
 
 def _stripped(marks: set[str]) -> tuple[str, ...]:
-    return tuple(sorted({mark.strip() for mark in marks}))
+    return tuple(sorted({mark.strip() for mark in marks} - {""}))  # blank cells are missing without saying so

@@ -88,7 +88,7 @@ class Encoded:
 
 
 def encode(evidence: Evidence) -> Encoded:
-    """Return train, holdout, reference and synthetic of `evidence` as arrays; columns that carry no law are left out."""
+    """Return the parts of `evidence` as arrays; columns that carry no law (see `MEASURED_KINDS`) are left out."""
     parts: dict[str, Dataset] = {"train": evidence.train, "synthetic": evidence.synthetic}
     if evidence.holdout is not None:
         parts["holdout"] = evidence.holdout
@@ -130,9 +130,7 @@ def encode_column(
         num_own = min(NUM_TOP, len(labels))
         num_cells = num_own + (len(labels) > num_own) + 1
         cells = {part: _cells_of_codes(code, num_own, num_cells) for part, code in values.items()}
-        note = EncodedColumn(
-            name=column.name, kind=column.kind, categorical=True, labels=labels, num_cells=num_cells
-        )
+        note = EncodedColumn(name=column.name, kind=column.kind, categorical=True, labels=labels, num_cells=num_cells)
         return note, values, cells
     values = {part: as_numbers(column, cells_of_part) for part, cells_of_part in series.items()}
     edges = quantile_edges(values["train"], NUM_BINS)
@@ -165,7 +163,7 @@ def quantile_edges(numbers: np.ndarray, num_bins: int) -> np.ndarray:
         return np.empty(0)
     quantiles = np.quantile(known, np.arange(1, num_bins) / num_bins, method="inverted_cdf")
     edges = np.unique(quantiles)
-    return edges[edges < known.max()]
+    return np.asarray(edges[edges < known.max()])
 
 
 def _codes(series: Mapping[str, pd.Series]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:

@@ -59,22 +59,19 @@ def status_of(low: float | None, high: float | None, limit: Bound | None, direct
     >>> [status_of(low, low + 2, 5, "lower_is_better").value for low in (3, 4, 6)]
     ['PASS', 'INCONCLUSIVE', 'FAIL']
     """
-    if not _is_number(low) or not _is_number(high) or low > high:  # type: ignore[operator]
+    if low is None or high is None or not (_is_number(low) and _is_number(high) and low <= high):
         return Status.INVALID
-    assert low is not None
-    assert high is not None
     if direction == "inside_is_better":
-        if not (isinstance(limit, tuple) and len(limit) == 2 and all(map(_is_number, limit))):  # noqa: PLR2004
-            return Status.INVALID
-        floor, ceiling = limit
-    elif not _is_number(limit):
-        return Status.INVALID
+        pair = limit
     elif direction == "lower_is_better":
-        floor, ceiling = -math.inf, limit  # type: ignore[assignment]
+        pair = (-math.inf, limit) if _is_number(limit) else None  # type: ignore[assignment]
     elif direction == "higher_is_better":
-        floor, ceiling = limit, math.inf  # type: ignore[assignment]
+        pair = (limit, math.inf) if _is_number(limit) else None  # type: ignore[assignment]
     else:
+        pair = None
+    if not (isinstance(pair, tuple) and len(pair) == 2 and pair[0] <= pair[1]):  # noqa: PLR2004 - two bounds; NaN fails
         return Status.INVALID
+    floor, ceiling = pair
     if floor <= low and high <= ceiling:
         return Status.PASS
     if high < floor or low > ceiling:
@@ -116,12 +113,22 @@ def judged(
 
 def undecided(*, name: str, subject: str, n: int, reading: str, policy: Policy) -> Measurement:
     """Return a measurement that could not be taken on so little data: INCONCLUSIVE, without numbers."""
-    return _without_numbers(name, LIMITS[name].family, subject, n, reading, policy, Status.INCONCLUSIVE)
+    return _without_numbers(
+        name=name,
+        family=LIMITS[name].family,
+        subject=subject,
+        n=n,
+        reading=reading,
+        policy=policy,
+        status=Status.INCONCLUSIVE,
+    )
 
 
 def invalid(*, name: str, family: Family, subject: str, reading: str, policy: Policy) -> Measurement:
     """Return a measurement that went wrong: INVALID, without numbers. `name` need not be in `LIMITS`."""
-    return _without_numbers(name, family, subject, 0, reading, policy, Status.INVALID)
+    return _without_numbers(
+        name=name, family=family, subject=subject, n=0, reading=reading, policy=policy, status=Status.INVALID
+    )
 
 
 def decide(report: Report, policy: Policy) -> Verdict:
@@ -151,7 +158,7 @@ def decide(report: Report, policy: Policy) -> Verdict:
 
 
 def _without_numbers(
-    name: str, family: Family, subject: str, n: int, reading: str, policy: Policy, status: Status
+    *, name: str, family: Family, subject: str, n: int, reading: str, policy: Policy, status: Status
 ) -> Measurement:
     rule = LIMITS.get(name)
     return Measurement(

@@ -12,8 +12,9 @@ Two error rates rule every interval in this room, and they belong to its two end
 The limits are non-inferiority margins: a value may be worse than what fresh real rows score, by so much.
 """
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sources.errors import did_you_mean
@@ -135,7 +136,7 @@ LIMITS: Mapping[str, Limit] = {
         strict=0.03,
         research=0.15,
         needs="target",
-        reason="Real labels carry a few percent of errors; more than that and the relation to the target is another one.",
+        reason="Real labels carry a few percent of errors; with more the relation to the target is another one.",
     ),
     "exact_copies": Limit(
         family="privacy",
@@ -221,14 +222,12 @@ class Policy:
     Args:
         name: the preset it started from.
         limits: measurement -> bound, for every name in `LIMITS`.
-        overrides: what differs from the preset, as `name: preset -> now`; shown in every report.
         alarm, doubt, checks, min_rows, min_group_rows: see `KNOBS`.
 
     """
 
     name: str
     limits: Mapping[str, Bound]
-    overrides: tuple[str, ...] = field(default=())
     alarm: float = 0.05
     doubt: float = 0.05
     checks: int = 20
@@ -245,7 +244,9 @@ class Policy:
         """
         if name not in PRESETS:
             raise ValidatorInputError(
-                f"policy: no such preset{did_you_mean(name, PRESETS)}", seen=name, remedy="presets: " + ", ".join(PRESETS)
+                f"policy: no such preset{did_you_mean(name, PRESETS)}",
+                seen=name,
+                remedy="presets: " + ", ".join(PRESETS),
             )
         limits = {key: _bound_of(limit, name) for key, limit in LIMITS.items()}
         return cls(name=name, limits=limits)
@@ -264,27 +265,33 @@ class Policy:
             raise ValidatorInputError(
                 "policy: neither a preset nor overrides", seen=type(spec).__name__, remedy="write `policy: standard`"
             )
-        base = cls.preset(str(spec.get("preset", "standard")))
-        limits, knobs, shown = dict(base.limits), {}, []
+        base = cls.preset(spec.get("preset", "standard"))
+        limits, knobs = dict(base.limits), {knob: getattr(base, knob) for knob in KNOBS}
         for key, value in spec.items():
-            if key == "preset":
-                continue
             if key in LIMITS:
-                before: Any = limits[key]
-                limits[key] = now = _read_bound(key, value, pair=isinstance(before, tuple))
+                limits[key] = _read_bound(key, value, pair=isinstance(limits[key], tuple))
             elif key in KNOBS:
-                before = getattr(base, key)
-                knobs[key] = now = _read_knob(key, value, whole=isinstance(before, int))
-            else:
-                known = ["preset", *LIMITS, *KNOBS]
+                knobs[key] = _read_knob(key, value, whole=isinstance(knobs[key], int))
+            elif key != "preset":
+                known = [*LIMITS, *KNOBS]
                 raise ValidatorInputError(
-                    f"policy.{key}: no such limit{did_you_mean(str(key), known)}",
+                    f"policy.{key}: no such limit{did_you_mean(str(key), ['preset', *known])}",
                     seen=key,
-                    remedy="limits: " + ", ".join(known[1:]),
+                    remedy="limits: " + ", ".join(known),
                 )
-            if now != before:
-                shown.append(f"{key}: {_plain(before)} -> {_plain(now)}")
-        return replace(base, limits=limits, overrides=tuple(shown), **knobs)
+        return cls(name=base.name, limits=limits, **knobs)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What differs from the preset, as `name: preset -> now`: worked out, so that no change can hide."""
+        preset = Policy.preset(self.name)
+        before: dict[str, Any] = {**preset.limits, **{knob: getattr(preset, knob) for knob in KNOBS}}
+        now: dict[str, Any] = {**self.limits, **{knob: getattr(self, knob) for knob in KNOBS}}
+        return tuple(
+            f"{name}: {_plain(before.get(name))} -> {_plain(now.get(name))}"
+            for name in dict.fromkeys([*before, *now])
+            if before.get(name) != now.get(name)
+        )
 
     def alarm_share(self, subjects: int = 1) -> float:
         """Return the one-sided error of the good end of an interval when a check has `subjects` of them."""
@@ -294,7 +301,7 @@ class Policy:
         """Return the names that a report on a dataset with these columns must hold."""
         columns = list(columns)
         num_measured = sum(kind in MEASURED_KINDS for kind, _ in columns)
-        target = any(role == "target" for _, role in columns)
+        target = any(role == "target" and kind in MEASURED_KINDS for kind, role in columns)
         protected = any(role == "protected" for _, role in columns)
         has: dict[Need, bool] = {
             "always": True,
@@ -303,7 +310,7 @@ class Policy:
             "triples": num_measured >= 3,  # noqa: PLR2004 - a triple
             "target": target and num_measured >= 2,  # noqa: PLR2004 - something to predict it from
             "protected": protected,
-            "protected_and_target": protected and target,
+            "protected_and_target": protected and any(role == "target" for _, role in columns),
         }
         return frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
 
@@ -323,7 +330,6 @@ class Policy:
         return cls(
             name=plain["name"],
             limits=limits,
-            overrides=tuple(plain["overrides"]),
             **{knob: plain[knob] for knob in KNOBS},
         )
 
@@ -340,21 +346,31 @@ def _bound_of(limit: Limit, preset: str) -> Bound:
 
 def _read_bound(key: str, value: Any, *, pair: bool) -> Bound:
     if pair:
-        if not (isinstance(value, list | tuple) and len(value) == 2 and value[0] < value[1]):  # noqa: PLR2004
-            raise ValidatorInputError(f"policy.{key}: not a pair", seen=value, remedy="give [lowest, highest]")
+        if not (isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_finite, value))):  # noqa: PLR2004
+            raise ValidatorInputError(
+                f"policy.{key}: not a pair of numbers", seen=value, remedy="give [lowest, highest]"
+            )
+        if value[0] >= value[1]:
+            raise ValidatorInputError(f"policy.{key}: empty interval", seen=value, remedy="give [lowest, highest]")
         return float(value[0]), float(value[1])
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_finite(value):
         raise ValidatorInputError(f"policy.{key}: not a number", seen=value, remedy="give one number")
     return float(value)
 
 
-def _read_knob(key: str, value: Any, *, whole: bool) -> float | int:
-    right = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not right or value <= 0 or (not whole and value >= 1):
+def _read_knob(key: str, value: Any, *, whole: bool) -> Any:
+    right = _is_finite(value) and (isinstance(value, int) if whole else value < 1) and value > 0
+    if not right:
         remedy = "give a positive whole number" if whole else "give a number between 0 and 1"
         raise ValidatorInputError(f"policy.{key}: out of range", seen=value, remedy=remedy)
     return value
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
     return f"[{value[0]:g}, {value[1]:g}]" if isinstance(value, tuple) else f"{value:g}"

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from validators.bias.outcome import outcome
+from validators.bias.representation import representation
+from validators.contract import contract_rules
 from validators.evidence import Evidence
 from validators.fidelity.association import association
 from validators.fidelity.c2st import c2st
@@ -15,13 +18,20 @@ from validators.fidelity.dependence import dependence
 from validators.fidelity.kway import kway
 from validators.fidelity.utility import utility
 from validators.measurement import Measurement
+from validators.privacy.copies import exact_copies
+from validators.privacy.excess_matches import excess_matches
 
 Validator = Callable[[Evidence, np.random.Generator], Sequence[Measurement]]
 
 VALIDATORS: dict[str, Validator] = {
+    "contract.rules": contract_rules,
     "fidelity.kway": kway,
     "fidelity.dependence": dependence,
     "fidelity.association": association,
     "fidelity.c2st": c2st,
     "fidelity.utility": utility,
+    "privacy.excess_matches": excess_matches,
+    "privacy.exact_copies": exact_copies,
+    "bias.representation": representation,
+    "bias.outcome": outcome,
 }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from generators.nn.segments import offsets_of
 
 KNOTS = 9  # of the piecewise linear function of rank that ordered tokens share
-OWN_SCALE = 0.0  # of an ordered token's own vector at the beginning, against the shared function's 1
+OWN_SCALE = 0.1  # of an ordered token's own vector at the beginning, against the shared function's 1
 
 
 class TokenTable(nn.Module):

@@ -203,7 +203,10 @@ class Autoregressive:
         )
 
     def sample(self, n: int, *, seed: int, given: pd.DataFrame | None = None) -> Dataset:
-        """See `generators.base.Synthesizer.sample`; conditions on any columns, exactly and without rejection."""
+        """See `generators.base.Synthesizer.sample`; conditions on any columns without rejection.
+
+        A given column that another one decides restricts that other column, which is then drawn first.
+        """
         if self._fitted is None:
             raise NotFitted(f"{NAME}: sample was called before fit")
         fitted = self._fitted
@@ -304,7 +307,7 @@ class _Objective:
 def _resolved(config: Config, num_rows: int, device: Device) -> Config:
     """Return the configuration with its None fields chosen."""
     width, hidden, depth = (512, 1024, 6) if device.is_gpu else (256, 512, 3)
-    batch_size = int(min(max(64, 2 ** round(np.log2(max(num_rows, 1) / 32))), 4096 if device.is_gpu else 1024))
+    batch_size = int(min(max(256, 2 ** round(np.log2(max(num_rows, 1) / 32))), 4096 if device.is_gpu else 1024))
     return replace(
         config,
         width=config.width or width,
@@ -369,6 +372,7 @@ def _draw_rows(
     n = len(tokens)
     result = torch.from_numpy(tokens.astype(np.int64))
     todo = [place for place in fitted.order if n and int(tokens[0, place]) < 0]
+    todo.sort(key=lambda place: place not in allowed)  # what is restricted conditions all others, so it comes first
     uniforms = {}
     for place in todo:
         token = fitted.codec.tokens[place]

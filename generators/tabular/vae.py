@@ -81,7 +81,7 @@ class Config:
     batch_size: int = 1_024
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    kl_warmup_steps: int = 500
+    kl_warmup_steps: int = 200
     max_steps: int = 30_000
     ema_decay: float = 0.999
     patience: int = 12
@@ -374,7 +374,7 @@ def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity
         {"params": [p for p in matrices if id(p) not in prior], "weight_decay": config.weight_decay},
         {"params": [*others, *(p for p in matrices if id(p) in prior)], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
     return loop.Recipe(
         networks=networks,
         phases=[loop.Phase("vae", optimizer, loss)],

@@ -95,7 +95,7 @@ def bars(
     parts: list[str] = []
     for row, text in enumerate(labels):
         y = 1 + row * step
-        parts.append(_text(left - 5, y + step * 0.72, _shorten(text, 15), "tick", "end"))
+        parts.append(_text(left - 5, y + step * 0.72, _shorten(text, 13), "tick", "end"))
         parts.append(_rect(left, y + 2.5, x(synthetic[row]) - left, step - 5, "synthetic"))
         if real is not None:
             parts.append(_line(x(real[row]), y + 0.5, x(real[row]), y + step - 0.5, "real"))
@@ -120,7 +120,8 @@ def histogram(
         synthetic, real: B shares each; drawn as densities, so unequal bins are fair.
         ends: the words under the first and the last edge.
         label: the picture in words.
-        width, height: pixels.
+        width: pixels.
+        height: pixels.
 
     """
     floor = height - 14
@@ -150,7 +151,7 @@ def heat_map(names: Sequence[str], shortfall: Sequence[Sequence[float | None]], 
     """
     size = len(names)
     cell = max(9.0, min(26.0, 560 / max(size, 1)))
-    left, below = 130.0, 112.0
+    left, below = 130.0, 96.0
     width, height = left + cell * (size - 1) + 70, cell * (size - 1) + below
     parts: list[str] = []
     for row in range(1, size):
@@ -181,20 +182,77 @@ def scatter(
     real: Sequence[tuple[float, float]] | None,
     *,
     label: str,
-    size: float = 340,
+    size: float = 208,
 ) -> Markup:
-    """Return two clouds of points on one plane, real below synthetic; the axes are without unit and not drawn."""
-    every = [*synthetic, *(real or ())]
-    if not every:
+    """Return clouds of points on one plane, a panel each (one panel without `real`); the axes have no unit.
+
+    Each panel shows its own points over the faint shadow of the other's, so a place that only one side knows stands out.
+
+    Args:
+        synthetic: N points.
+        real: M points, or None.
+        label: the picture in words.
+        size: pixels of a panel's side.
+
+    """
+    if not synthetic and not real:
         return _svg(size, size, label, [], "scatter")
-    x = _scale(_range([point[0] for point in every]), (6, size - 6))
-    y = _scale(_range([point[1] for point in every]), (size - 6, 6))
+    panels = [("real", real, synthetic), ("synthetic", synthetic, real)] if real else [("synthetic", synthetic, None)]
+    every = [*synthetic, *(real or ())]
+    size = size if real else 1.5 * size
+    across, up = _range([point[0] for point in every]), _range([point[1] for point in every])
     parts = []
-    for name, points in (("real", real), ("synthetic", synthetic)):
-        if points:
-            d = "".join(f"M{_p(x(a))} {_p(y(b))}h0" for a, b in points)
-            parts.append(f'<path class="cloud {name}" d="{d}"/>')
-    return _svg(size, size, label, parts, "scatter")
+    for place, (name, own, other) in enumerate(panels):
+        left = place * (size + 12)
+        x, y = _scale(across, (left + 6, left + size - 6)), _scale(up, (size + 10, 22))
+        parts.append(_text(left + 4, 10, name, "tick", "start"))
+        parts.append(_rect(left, 16, size, size, "panel"))
+        for kind, points in (("shadow", other), (name, own)):
+            if points:
+                d = "".join(f"M{_p(x(a))} {_p(y(b))}h0" for a, b in points)
+                parts.append(f'<path class="cloud {kind}" d="{d}"/>')
+    return _svg(len(panels) * (size + 12) - 12, size + 17, label, parts, "scatter")
+
+
+def ranges(
+    labels: Sequence[str],
+    synthetic: Sequence[tuple[float, float, float] | None],
+    real: Sequence[tuple[float, float, float] | None] | None,
+    *,
+    label: str,
+    width: float = 460,
+    step: float = 30,
+) -> Markup:
+    """Return one line a group: synthetic a dot with its interval, real (when given) an open diamond with its own below.
+
+    Args:
+        labels: the groups.
+        synthetic: (value, low, high) of each, shares of 1; None where there is none.
+        real: the same for the real rows.
+        label: the picture in words.
+        width: pixels.
+        step: pixels a group.
+
+    """
+    every = [end for line in (synthetic, real or ()) for one in line if one is not None for end in one]
+    top = min(1.0, max([*every, 0.02]) * 1.06)
+    left = width * 0.32
+    x = _scale((0, top), (left, width - 10))
+    height = step * len(labels) + 18
+    parts = [_line(left, 2, left, height - 16, "axis"), _line(left, height - 16, width - 10, height - 16, "axis")]
+    parts += [_text(x(at), height - 4, f"{100 * at:.3g} %", "tick", "middle") for at in _ticks(top)]
+    for row, text in enumerate(labels):
+        y = row * step + step / 2
+        parts.append(_text(left - 8, y + 4, _shorten(text, 24), "tick", "end"))
+        one, other = synthetic[row], real[row] if real is not None else None
+        up = y - 4 if other is not None else y
+        if other is not None:
+            parts.append(_line(x(other[1]), y + 5, x(other[2]), y + 5, "real-range"))
+            parts.append(_diamond(x(other[0]), y + 5, 4))
+        if one is not None:
+            parts.append(_line(x(one[1]), up, x(one[2]), up, "whisker synthetic"))
+            parts.append(f'<circle class="dot synthetic" cx="{_p(x(one[0]))}" cy="{_p(up)}" r="3.8"/>')
+    return _svg(width, height, label, parts, "ranges")
 
 
 def curve(
@@ -203,6 +261,7 @@ def curve(
     ends: tuple[str, str],
     heights: tuple[str, str],
     label: str,
+    logarithmic: bool = False,
     width: float = 460,
     height: float = 150,
 ) -> Markup:
@@ -210,11 +269,16 @@ def curve(
 
     Args:
         series: (CSS class, points (x, y)) each.
-        ends: the words under the smallest and largest x; heights: those beside the smallest and largest y.
+        ends: the words under the smallest and largest x.
+        heights: the words beside the smallest and largest y.
         label: the picture in words.
-        width, height: pixels.
+        logarithmic: both axes are; all numbers are positive then.
+        width: pixels.
+        height: pixels.
 
     """
+    if logarithmic:
+        series = [(name, [(math.log10(a), math.log10(b)) for a, b in line]) for name, line in series]
     points = [point for _, line in series for point in line]
     if not points:
         return _svg(width, height, label, [], "curve")
@@ -245,6 +309,14 @@ def _scale(domain: tuple[float, float], target: tuple[float, float]) -> Scale:
         return start + (min(max(value, low), high) - low) * slope if slope else (start + stop) / 2
 
     return place
+
+
+def _ticks(top: float) -> list[float]:
+    """Return round numbers from 0 up to `top`, about four steps apart."""
+    rough = top / 4
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    return [step * number for number in range(int(top / step) + 1)]
 
 
 def _range(numbers: Sequence[float]) -> tuple[float, float]:

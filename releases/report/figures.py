@@ -1,15 +1,132 @@
-"""From `validators.pictures` to drawings."""
+"""From the plain numbers of `validators.pictures` to the drawings of the page; nothing is computed about rows here."""
 
+from itertools import accumulate
 from typing import Any
 
-Pictures = Any
+from releases.report import words
+from releases.report.drawing import bars, curve, heat_map, histogram, ranges, scatter
+from sources.schema import Schema
+from validators.pictures import ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
+
+MOST_COLUMNS = 60
+MOST_GROUPS = 20
+FULL_INK = 0.05
+"""Shortfall of a pair that is drawn in full red, unless a pair falls shorter: the limit of the standard policy, about."""
+
+ROC_FLOOR = 1e-3
 
 
-def private_figures(pictures: Pictures) -> dict[str, Any]:
-    """Return what the private page adds."""
-    return {}
+def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
+    """Return what the private page adds: real beside synthetic, the least faithful column first."""
+    found = _common(pictures, schema, private=True)
+    if pictures.pairs is not None and len(pictures.pairs.names) > 1:
+        found |= _pairs(pictures.pairs)
+    if pictures.projection is not None:
+        found["scatter"] = scatter(
+            pictures.projection.synthetic, pictures.projection.real, label="rows on a plane, real and synthetic"
+        )
+        found["scatter_note"] = (
+            "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both clouds "
+            "should have one shape: dots without shadow, or shadow without dots, are rows that one side alone knows."
+        )
+    if pictures.distances is not None:
+        found["privacy_figures"] = [_roc(pictures.distances)]
+    return found
 
 
-def public_figures(pictures: Pictures) -> dict[str, Any]:
-    """Return what the public page adds."""
-    return {}
+def public_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
+    """Return what the public page adds, from the public part of the pictures: columns and groups of synthetic rows.
+
+    How well single pairs agree is left out: so many numbers about the source are more than a verdict needs.
+    """
+    order = {name: place for place, name in enumerate(schema.names)}
+    columns = tuple(sorted(pictures.columns, key=lambda one: order.get(one.name, len(order))))
+    drawn = [one for one in columns if one.labels or one.public_edges is not None]
+    return _common(
+        Pictures(columns=tuple(drawn), pairs=None, projection=None, groups=pictures.groups, distances=None),
+        schema,
+        private=False,
+    )
+
+
+def _common(pictures: Pictures, schema: Schema, *, private: bool) -> dict[str, Any]:
+    moments = {column.name for column in schema.columns if column.kind == "datetime"}
+    return {
+        "multiples": [
+            _multiple(one, private=private, moment=one.name in moments) for one in pictures.columns[:MOST_COLUMNS]
+        ],
+        "more_columns": max(0, len(pictures.columns) - MOST_COLUMNS),
+        "groups": [figure for group in pictures.groups for figure in _groups(group, private=private)],
+    }
+
+
+def _multiple(one: ColumnPicture, *, private: bool, moment: bool) -> dict[str, Any]:
+    real = one.real if private else None
+    label = f"{one.name}: shares of the synthetic{' and the real' if real is not None else ''} rows"
+    if one.edges is not None:
+        ends = _edge(one.edges[0], moment=moment), _edge(one.edges[-1], moment=moment)
+        svg = histogram(one.edges, one.synthetic, real, ends=ends, label=label)
+    else:
+        svg = bars(one.labels or (), one.synthetic, real, label=label)
+    note = words.quantity(one.distance, "percent") if private and one.distance is not None else ""
+    return {"name": one.name, "note": note, "svg": svg}
+
+
+def _pairs(pairs: PairPicture) -> dict[str, Any]:
+    top = max([FULL_INK, *(cell for row in pairs.shortfall for cell in row if cell is not None)])
+    than = "fresh real rows reach" if pairs.ceiling is not None else "full agreement"
+    note = (
+        f"How far the table of each two columns falls short of what {than}: paper is nothing, full red is "
+        f"{words.quantity(top, 'points')}."
+    )
+    return {
+        "heat": heat_map(pairs.names, pairs.shortfall, top=top, label="shortfall of each pair of columns"),
+        "heat_note": note,
+    }
+
+
+def _groups(group: GroupPicture, *, private: bool) -> list[dict[str, Any]]:
+    labels = group.labels[:MOST_GROUPS]
+    figures = []
+    for what, synthetic, real in (
+        ("share of rows", group.share, group.real_share),
+        (group.outcome or "rate of outcomes", group.rate, group.real_rate),
+    ):
+        if synthetic is None or not labels:
+            continue
+        title = f"{group.column}: {what}"
+        svg = ranges(labels, synthetic[:MOST_GROUPS], real[:MOST_GROUPS] if private and real else None, label=title)
+        more = len(group.labels) - len(labels)
+        figures.append({"name": title, "svg": svg, "note": f"{more} further groups are not drawn." if more > 0 else ""})
+    return figures
+
+
+def _roc(distances: DistancePicture) -> dict[str, Any]:
+    """Return the ROC of guessing from the distance that a row was in the training part, both axes logarithmic."""
+    points = [
+        (max(fresh, ROC_FLOOR), max(train, ROC_FLOOR))
+        for fresh, train in zip(accumulate(distances.fresh), accumulate(distances.train), strict=True)
+        if max(fresh, train) > ROC_FLOOR
+    ]
+    svg = curve(
+        [("fresh", [(ROC_FLOOR, ROC_FLOOR), (1.0, 1.0)]), ("train", [(ROC_FLOOR, ROC_FLOOR), *points])],
+        ends=("0.1 % of fresh rows", "all fresh rows"),
+        heights=("0.1 %", "100 %"),
+        label="share of training rows against share of fresh rows within a distance of a synthetic row",
+        logarithmic=True,
+        width=420,
+        height=260,
+    )
+    note = (
+        "For every distance: how many training rows (upwards) and how many fresh rows (to the right) have a synthetic row "
+        "within it. Without a leak the line runs along the diagonal; a leak lifts its left end."
+    )
+    return {"name": "Who has a synthetic neighbour", "svg": svg, "note": note}
+
+
+def _edge(edge: float, *, moment: bool) -> str:
+    """Return the end of an axis; moments come in years."""
+    if not moment:
+        return words.signed(edge, 3)
+    year = int(edge // 1)
+    return f"{year}-{int((edge - year) * 12) + 1:02d}"

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from releases.provenance import GENERAL_WARNINGS, Provenance, code_version, dependency_versions
-from releases.public import public_measurements
+from releases.public import coarse, public_measurements
 from releases.report import figures, words
 from releases.report.drawing import curve
 from releases.report.glossary import TERMS
@@ -21,7 +21,7 @@ from releases.report.view import Judged, blocks, glossary_lines, reason_lines, t
 from sources.schema import Schema
 from validators.gate import Outcome, Verdict
 from validators.measurement import Status
-from releases.report.figures import Pictures
+from validators.pictures import Pictures
 from validators.report import Report
 
 _STOPPED = {
@@ -58,7 +58,7 @@ def render_private(
     """
     page = _common(report, verdict, schema, provenance, title, version, created, report.measurements, private=True)
     if pictures is not None:
-        page |= figures.private_figures(pictures)
+        page |= figures.private_figures(pictures, schema)
     if provenance is not None:
         page["candidates"] = [
             {
@@ -88,10 +88,10 @@ def render_public(
     created: datetime | None = None,
 ) -> str:
     """Return the public report as HTML, without any value, count or extreme of the source; arguments as above."""
-    coarse = public_measurements(report.measurements, schema.names)
-    page = _common(report, verdict, schema, provenance, title, version, created, coarse, private=False)
+    measurements = public_measurements(report.measurements, schema.names)
+    page = _common(report, verdict, schema, provenance, title, version, created, measurements, private=False)
     if pictures is not None:
-        page |= figures.public_figures(pictures.public())
+        page |= figures.public_figures(pictures.public(), schema)
     return _render(page)
 
 
@@ -131,7 +131,7 @@ def _common(
         "scatter_note": "",
         "groups": [],
         "privacy_figures": [],
-        "detectable": "",
+        "detectable": _detectable(measurements),
         "making": _making(report, provenance, private=private),
         "overrides": list(verdict.overrides or report.policy.overrides),
         "candidates": [],
@@ -165,6 +165,18 @@ def _sentence(
         Outcome.INVALID: "cannot be released: the judgement itself went wrong",
     }[verdict.outcome]
     return f"{what} {outcome}. Judged on {words.day(created)}: {held}."
+
+
+def _detectable(measurements: Sequence[Judged]) -> str:
+    """Return the smallest leak that the privacy tests see, as a sentence; nothing where it was not measured."""
+    found = next((one for one in measurements if one.name == "detectable_leak" and one.value is not None), None)
+    if found is None:
+        return ""
+    share = words.quantity(coarse(found.value), "percent")
+    return (
+        f"These tests would have noticed copies of {share} of the training rows or more. What is rarer than that no test "
+        "on so many rows can rule out."
+    )
 
 
 def _making(report: Report, provenance: Provenance | None, *, private: bool) -> list[tuple[str, str]]:
@@ -216,7 +228,7 @@ def _curve(provenance: Provenance) -> dict[str, Any]:
         heights=(words.signed(min(losses), 3), words.signed(max(losses), 3)),
         label="loss against training steps",
     )
-    note = f"Loss in {provenance.model.loss_unit}: grey on the rows it learns from, blue on rows kept aside."
+    note = f"Loss in {provenance.model.loss_unit}: dark on the rows it learns from, blue on rows kept aside."
     return {"curve": picture, "curve_note": note}
 
 

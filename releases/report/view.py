@@ -20,6 +20,7 @@ Judged = Measurement | PublicMeasurement
 HEADINGS = {"contract": "Contract", "fidelity": "Fidelity", "privacy": "Privacy", "bias": "Bias", "process": "Process"}
 MOST_ROWS = 60
 MOST_REASONS = 8
+MOST_SENTENCES = 3  # more rows of one measurement than this are silent while they pass
 _SMALLEST = {"p": 1e-9, "ratio": 0.01}
 """Where a logarithmic scale ends."""
 _BAD = {"lower_is_better": "above", "higher_is_better": "below", "inside_is_better": "outside"}
@@ -134,7 +135,11 @@ def _block(measurements: Sequence[Judged]) -> Block:
     entry = entry_of(first.name)
     whiskers = [whisker_of(one, entry.unit) for one in measurements]
     span = span_of(whiskers)
-    rows = [_row(one, whisker, span, entry.unit) for one, whisker in zip(measurements, whiskers, strict=True)]
+    many = len(measurements) > MOST_SENTENCES
+    rows = [
+        _row(one, whisker, span, entry.unit, quiet=many and one.status is Status.PASS)
+        for one, whisker in zip(measurements, whiskers, strict=True)
+    ]
     return Block(
         anchor=first.name,
         title=entry.title,
@@ -144,12 +149,12 @@ def _block(measurements: Sequence[Judged]) -> Block:
     )
 
 
-def _row(one: Judged, whisker: Whisker, span: tuple[float, float], unit: Unit) -> Row:
+def _row(one: Judged, whisker: Whisker, span: tuple[float, float], unit: Unit, *, quiet: bool) -> Row:
     subject = "All rows" if one.subject == ALL_ROWS else one.subject
     value = words.quantity(one.value, unit)
     between = words.interval(one.low, one.high, unit)
     status = words.STATUSES[one.status]
-    sentence = one.reading if isinstance(one, Measurement) else ""
+    sentence = one.reading if isinstance(one, Measurement) and not quiet else ""
     speaks_for_itself = one.subject == ALL_ROWS and bool(sentence)
     return Row(
         subject=sentence if speaks_for_itself else subject,
@@ -179,7 +184,7 @@ def _tile(family: str, measurements: Sequence[Judged]) -> Tile:
     entry = entry_of(worst.name)
     good = sum(one.status is Status.PASS for one in measurements)
     whisker = whisker_of(worst, entry.unit)
-    about = "" if worst.subject == ALL_ROWS else f", {worst.subject}"
+    about = "" if worst.subject == ALL_ROWS else f" ({worst.subject})"
     lead = "Nearest to its limit" if worst.status is Status.PASS else words.STATUSES[worst.status].capitalize()
     if family == "contract" and worst.status is Status.PASS:
         lead = "Every rule is kept"
@@ -189,8 +194,9 @@ def _tile(family: str, measurements: Sequence[Judged]) -> Tile:
         tone=tone_of(worst.status),
         mark=words.MARKS[worst.status],
         counts=f"{good} of {len(measurements)}",
-        words=f"{lead}: {entry.title.lower() if entry.title[0].isupper() else entry.title}{about}, "
-        f"{words.quantity(worst.value, entry.unit)}.",
+        words=f"{lead}: {entry.title}{about}, {words.quantity(worst.value, entry.unit)}."
+        if worst.family != "contract" or worst.status is not Status.PASS
+        else f"{lead}.",
         limit=f"Allowed: {words.limit(worst.limit, worst.direction, entry.unit)}",
         svg=whisker_row(whisker, span=span_of([whisker]), label=entry.title, width=220, height=22),
     )

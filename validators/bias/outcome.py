@@ -249,7 +249,9 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
     for kind, weight in kinds:
         times = sum(len(grouping.labels) for grouping in kind) * len(outcomes) / weight
         for grouping in kind:
-            subjects = [grouping.name] if grouping is everyone else [grouping.subject(i) for i in range(len(grouping.labels))]
+            subjects = (
+                [grouping.name] if grouping is everyone else [grouping.subject(i) for i in range(len(grouping.labels))]
+            )
             for one in outcomes:
                 for subject, (p, rate, real_rate) in zip(subjects, _ps(one, grouping), strict=True):
                     if times * p < best[0]:

@@ -98,9 +98,7 @@ def _ratios(evidence: Evidence, single: Sequence[Grouping]) -> list[Measurement]
         for group in large:
             count = max(int(synthetic[group]), 0.5)  # a half stands for none: the logarithm needs a number
             ratio = count / num_synthetic / share[group]
-            error = math.sqrt(
-                max(1 / count - 1 / num_synthetic, 0) + max(1 / int(real[group]) - 1 / num_real, 0)
-            )
+            error = math.sqrt(max(1 / count - 1 / num_synthetic, 0) + max(1 / int(real[group]) - 1 / num_real, 0))
             low_error, high_error = ends_errors(ratio, 1.0, policy, subjects=num_subjects)
             low, high = normal_ends(math.log(ratio), error, low_error=low_error, high_error=high_error)
             synthetic_share = synthetic[group] / num_synthetic

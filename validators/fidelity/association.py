@@ -3,8 +3,8 @@
 Any two columns, of whatever kind, are related through their cells. Correspondence analysis finds the scores of cells
 that make the relation a correlation as strong as can be; with the scores fixed, the correlation is an ordinary one and
 has an ordinary standard error. Scores learnt from train and measured on holdout and synthetic rows show what was lost;
-scores learnt from one half of the synthetic rows and measured on the other half and on real rows show what was
-invented. No part is measured with scores of its own, so fresh rows have differences of mean 0.
+scores learnt from one half of the synthetic rows and measured on the other half and on real rows (and the other way
+round) show what was invented. No part is measured with scores of its own, so fresh rows have differences of mean 0.
 
 Legend: Q pairs, K cells.
 """
@@ -22,6 +22,7 @@ from validators.measurement import Measurement
 from validators.statistics.intervals import end_errors, normal_ends
 
 PRIOR_ROWS = 20  # the table that gives the scores is shrunk towards independence by so many rows, for empty cells
+RARE_SHARE = 0.05  # cells of a column that hold less are scored as one: the correlation of a few rows is noise
 
 
 def association(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
@@ -39,9 +40,17 @@ def association(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measur
         values=np.concatenate([sides.train.values, sides.holdout.values]),
         cells=np.concatenate([sides.train.cells, sides.holdout.cells]),
     )
-    lost = differences(sides.columns, pairs, learnt=sides.train, minuend=sides.holdout, subtrahend=sides.synthetic)
-    invented = differences(sides.columns, pairs, learnt=first, minuend=second, subtrahend=real)
-    values, ses = np.concatenate([lost[:, 0], invented[:, 0]]), np.concatenate([lost[:, 1], invented[:, 1]])
+    lost, *variances = differences(
+        sides.columns, pairs, learnt=sides.train, minuend=sides.holdout, subtrahend=sides.synthetic
+    )
+    variance_lost = variances[0] + variances[1]
+    there = differences(sides.columns, pairs, learnt=first, minuend=second, subtrahend=real)
+    back = differences(sides.columns, pairs, learnt=second, minuend=first, subtrahend=real)
+    invented = (there[0] + back[0]) / 2
+    # The halves are independent of each other; the real rows serve both ways, so their part is not halved.
+    variance_invented = (there[1] + back[1]) / 4 + (there[2] + back[2]) / 2
+    values = np.concatenate([lost, invented])
+    ses = np.sqrt(np.concatenate([variance_lost, variance_invented]))
     low_error, high_error = end_errors(evidence.policy, "lower_is_better", subjects=len(values))
     ends = [
         normal_ends(float(value), float(se), low_error=low_error, high_error=high_error)
@@ -73,32 +82,48 @@ def association(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measur
 
 def differences(
     columns: Sequence[EncodedColumn], pairs: np.ndarray, *, learnt: Part, minuend: Part, subtrahend: Part
-) -> np.ndarray:
-    """Return the correlation in `minuend` less that in `subtrahend`, and its standard error, by pair (float Q 2).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the correlation in `minuend` less that in `subtrahend`, and the variance of either (float Q each).
 
     Args:
         columns: how the columns are encoded.
         pairs: positions of two columns (int64 Q 2).
         learnt: the part that the scores of the cells come from.
-        minuend, subtrahend: the parts that are compared.
+        minuend: the part whose correlation counts positive.
+        subtrahend: the part whose correlation is taken off.
 
     """
-    found = np.empty((len(pairs), 2))
+    found = np.empty((3, len(pairs)))
     for at, (i, j) in enumerate(pairs.tolist()):
         num_i, num_j = columns[i].num_cells, columns[j].num_cells
         scores_i, scores_j = canonical_scores(_joint(learnt, i, j, num_i, num_j))
         r1, variance1 = scored_correlation(_joint(minuend, i, j, num_i, num_j), scores_i, scores_j)
         r2, variance2 = scored_correlation(_joint(subtrahend, i, j, num_i, num_j), scores_i, scores_j)
-        found[at] = r1 - r2, np.sqrt(variance1 + variance2)
-    return found
+        found[:, at] = r1 - r2, variance1, variance2
+    return found[0], found[1], found[2]
 
 
 def canonical_scores(joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of rows and columns of a table of counts that correlate most (float K_i; float K_j).
 
     The first pair of singular vectors of the standardised residuals, each in units of its standard deviation (Benzécri;
-    see Greenacre 1984, *Correspondence Analysis*, chapter 4). Cells that never occur score 0.
+    see Greenacre 1984, *Correspondence Analysis*, chapter 4). Rare cells share a score.
     """
+    pool_i, pool_j = _pooling(joint.sum(axis=1)), _pooling(joint.sum(axis=0))
+    scores_i, scores_j = _canonical_scores(pool_i.T @ joint @ pool_j)
+    return pool_i @ scores_i, pool_j @ scores_j
+
+
+def _pooling(counts: np.ndarray) -> np.ndarray:
+    """Return which pooled cell each cell belongs to (float K K'): the rare ones share the last."""
+    rare = counts < RARE_SHARE * counts.sum()
+    pool = np.zeros((len(counts), int((~rare).sum()) + 1))
+    pool[~rare, :-1] = np.eye(pool.shape[1] - 1)
+    pool[rare, -1] = 1.0
+    return pool
+
+
+def _canonical_scores(joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = joint.sum()
     row, column = joint.sum(axis=1) / n, joint.sum(axis=0) / n
     independent = np.outer(row, column)

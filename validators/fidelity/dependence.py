@@ -9,7 +9,6 @@ Legend: N rows, C columns, K cells.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 

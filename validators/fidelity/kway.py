@@ -50,7 +50,7 @@ class Shortfall:
 
     def variance(self, *, of_mean: bool) -> np.ndarray:
         """Return the variance of each excess (float Q), or of their mean over the column sets (float)."""
-        total = np.zeros(())
+        total: np.ndarray = np.zeros(())
         for replicates in (self.without_synthetic, self.without_holdout, self.without_train[:, None, :]):
             chosen = replicates.mean(axis=0) if of_mean else replicates
             total = total + jackknife_variance(chosen).mean(axis=-1) / chosen.shape[-2]
@@ -142,9 +142,7 @@ def _tv(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * np.abs(p - q).sum(axis=-1))
 
 
-def _mean_accuracy(
-    evidence: Evidence, sides: Sides, k: int, sets: np.ndarray, shortfall: Shortfall
-) -> Measurement:
+def _mean_accuracy(evidence: Evidence, sides: Sides, k: int, sets: np.ndarray, shortfall: Shortfall) -> Measurement:
     name = f"kway_{k}"
     value = float(shortfall.excess.mean())
     se = float(np.sqrt(shortfall.variance(of_mean=True)))
@@ -199,8 +197,8 @@ def _worst_column(evidence: Evidence, sides: Sides, sets: np.ndarray, shortfall:
         high=max(high for _, high in ends),
         n=min(len(sides.holdout), len(sides.synthetic)),
         reading=(
-            f"In column {column!r} {float(shortfall.synthetic[worst]):.1%} of the mass lies elsewhere than in the training "
-            f"part; for fresh real rows it is {float(shortfall.holdout[worst]):.1%}." + sides.caveat
+            f"In column {column!r} {float(shortfall.synthetic[worst]):.1%} of the mass lies elsewhere than in the "
+            f"training part; for fresh real rows it is {float(shortfall.holdout[worst]):.1%}." + sides.caveat
         ),
         policy=evidence.policy,
         reference=0.0,

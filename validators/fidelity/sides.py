@@ -68,5 +68,6 @@ def too_few(evidence: Evidence, subjects: Sequence[tuple[str, str]]) -> list[Mea
         return []
     reading = f"The {part} part has {n:,} rows; under {evidence.policy.min_rows} nothing is concluded."
     return [
-        undecided(name=name, subject=subject, n=n, reading=reading, policy=evidence.policy) for name, subject in subjects
+        undecided(name=name, subject=subject, n=n, reading=reading, policy=evidence.policy)
+        for name, subject in subjects
     ]

@@ -100,7 +100,9 @@ def target_of(sides: Sides, column: Column) -> Target | None:
     )
 
 
-def _outcomes(raw: list[np.ndarray], column: Column, encoded: EncodedColumn) -> tuple[list[np.ndarray], int | None, int]:
+def _outcomes(
+    raw: list[np.ndarray], column: Column, encoded: EncodedColumn
+) -> tuple[list[np.ndarray], int | None, int]:
     """Return the target of each side, the number of classes (None for a number) and the class that is the event."""
     if encoded.categorical:
         positive = column.positive

@@ -43,8 +43,8 @@ def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measuremen
         return few
     smallest = min(len(target.train), len(target.holdout), len(target.synthetic))
     if smallest < evidence.policy.min_rows:
-        reading = f"The target is known in {smallest:,} rows of a part; under {evidence.policy.min_rows} nothing is concluded."
         policy = evidence.policy
+        reading = f"The target is known in {smallest:,} rows of a part; under {policy.min_rows} nothing is concluded."
         return [undecided(name=n, subject=s, n=smallest, reading=reading, policy=policy) for n, s in names]
     return [_tstr(evidence, sides, target, rng), _label_noise(evidence, sides, target.as_outcome(), rng)]
 
@@ -115,8 +115,8 @@ def _tstr(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Gener
         high=high,
         n=len(test),
         reading=(
-            f"A model trained on synthetic rows predicts {target.name!r} of unseen real rows with {measure} {scores[1]:.3f}; "
-            f"trained on as many real rows, with {scores[0]:.3f}." + sides.caveat
+            f"A model trained on synthetic rows predicts {target.name!r} of unseen real rows with {measure} "
+            f"{scores[1]:.3f}; trained on as many real rows, with {scores[0]:.3f}." + sides.caveat
         ),
         policy=evidence.policy,
         reference=0.0,
@@ -176,8 +176,8 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
         high=high,
         n=len(synthetic),
         reading=(
-            f"The synthetic values of {target.name!r} disagree with the real relation as if {value:.1%} of them were drawn "
-            f"wrong; for fresh real rows it is 0%." + sides.caveat
+            f"The synthetic values of {target.name!r} disagree with the real relation as if {value:.1%} of them were "
+            f"drawn wrong; for fresh real rows it is 0%." + sides.caveat
         ),
         policy=evidence.policy,
         reference=0.0,

@@ -126,7 +126,14 @@ def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float])
         p = min(1.0, len(ranks) * upper_tail(a, both, chance))
         expected = both * float(is_train.mean())
         found.append(
-            Tail(p=p, quantile=rank / len(ordered), threshold=float(threshold), train=a, fresh=both - a, expected=expected)
+            Tail(
+                p=p,
+                quantile=rank / len(ordered),
+                threshold=float(threshold),
+                train=a,
+                fresh=both - a,
+                expected=expected,
+            )
         )
     return min(found, key=lambda one: (one.p, -(one.train - one.expected)))
 
@@ -142,7 +149,9 @@ def upper_tail(count: int, out_of: int, chance: float) -> float:
     return float(stats.binom.sf(count - 1, out_of, chance))
 
 
-def smallest_detectable(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float], level: float) -> int | None:
+def smallest_detectable(
+    distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float], level: float
+) -> int | None:
     """Return how many rows of train, copied so that they are nearest of all, `tail` would flag with power `POWER`.
 
     For k copies the threshold at each quantile and the natural matches below it follow from `distance`; the natural
@@ -180,9 +189,7 @@ def smallest_detectable(distance: np.ndarray, is_train: np.ndarray, quantiles: S
     return high
 
 
-def _tests(
-    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows
-) -> list[Measurement]:
+def _tests(evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows) -> list[Measurement]:
     """Return the two tail tests and the leak that the first would have seen."""
     is_train, what = real.is_train, "training rows"
     relative = distance / np.maximum(strangeness, np.finfo(float).tiny)
@@ -240,7 +247,9 @@ def _tests(
         )
     if copies is None:
         reading = "No leak of any size would have been seen: too few fresh rows, or too many natural duplicates."
-        result.append(undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy))
+        result.append(
+            undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy)
+        )
     else:
         result.append(
             judged(

@@ -121,7 +121,9 @@ def _numbers(parts: list[np.ndarray], scale: Sequence[int]) -> list[np.ndarray]:
 def _labels(parts: list[pd.Series], scale: Sequence[int]) -> list[np.ndarray]:
     """Return indicators (N labels) of height sqrt(1/2); rare labels share one, missing cells have one."""
     counts = pd.concat([parts[i] for i in scale]).value_counts()
-    own = {label: i for i, label in enumerate(sorted(counts.index, key=lambda label: (-counts[label], label))[:MAX_LABELS])}
+    own = {
+        label: i for i, label in enumerate(sorted(counts.index, key=lambda label: (-counts[label], label))[:MAX_LABELS])
+    }
     rare, missing = len(own), len(own) + 1
     blocks = []
     for part in parts:

@@ -62,5 +62,6 @@ def all_undecided(evidence: Evidence, subjects: Sequence[tuple[str, str]], readi
     """Return one INCONCLUSIVE measurement for each (name, subject), all with one reading."""
     n = min(len(evidence.train), len(evidence.synthetic))
     return [
-        undecided(name=name, subject=subject, n=n, reading=reading, policy=evidence.policy) for name, subject in subjects
+        undecided(name=name, subject=subject, n=n, reading=reading, policy=evidence.policy)
+        for name, subject in subjects
     ]

@@ -29,7 +29,12 @@ def end_errors(policy: Policy, direction: Direction, *, subjects: int = 1) -> tu
     Where both sides are bad (`inside_is_better`) each end is the good end of the other side, so both are simultaneous.
     """
     good, bad = policy.alarm_share(subjects), policy.doubt
-    return {"lower_is_better": (good, bad), "higher_is_better": (bad, good), "inside_is_better": (good, good)}[direction]
+    ends: dict[Direction, tuple[float, float]] = {
+        "lower_is_better": (good, bad),
+        "higher_is_better": (bad, good),
+        "inside_is_better": (good, good),
+    }
+    return ends[direction]
 
 
 def clopper_pearson(successes: int, n: int, *, low_error: float, high_error: float) -> tuple[float, float]:
@@ -65,8 +70,10 @@ def newcombe(
     """Return the interval of p0 - p1 from two score intervals (Newcombe 1998, method 10).
 
     Args:
-        successes, n: counts of the first and the second sample.
-        low_error, high_error: one-sided errors of the ends of the difference.
+        successes: of the first and the second sample.
+        n: rows of the first and the second sample.
+        low_error: one-sided error of the low end of the difference.
+        high_error: one-sided error of its high end.
 
     """
     p0, p1 = successes[0] / n[0], successes[1] / n[1]

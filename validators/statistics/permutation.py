@@ -11,7 +11,8 @@ def permutation_p_value(
     Counts the observed labelling among the permuted ones, so the test is exact (Phipson and Smyth 2010, equation 2).
 
     Args:
-        first, second: one number a row (float M; float N).
+        first: one number a row (float M).
+        second: likewise (float N).
         num_permutations: labellings drawn; the smallest p-value is 1 / (num_permutations + 1).
         rng: draws the labellings.
 

@@ -8,7 +8,8 @@ def placements(positive: np.ndarray, negative: np.ndarray) -> tuple[float, np.nd
     """Return the AUC and the placements of either side; ties count half.
 
     Args:
-        positive, negative: scores (float M; float N), each with at least one row.
+        positive: scores, at least one (float M).
+        negative: scores, at least one (float N).
 
     Returns:
         auc: the share of pairs in which the positive scores higher.
