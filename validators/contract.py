@@ -93,7 +93,8 @@ def unfit_report(
         mismatches: of `sources.conform.conform_loosely`; at least one.
         train: the training part; only its schema and its number of rows are looked at.
         holdout_rows: of the holdout, 0 where there is none.
-        policy, seed: as for `validators.judge.judge`.
+        policy: the limits.
+        seed: of the judgement.
 
     """
     found = contract_measurements(mismatches, num_rows=len(table), policy=policy)

@@ -61,17 +61,17 @@ def status_of(low: float | None, high: float | None, limit: Bound | None, direct
     """
     if low is None or high is None or not (_is_number(low) and _is_number(high) and low <= high):
         return Status.INVALID
-    if direction == "inside_is_better":
-        pair = limit
-    elif direction == "lower_is_better":
-        pair = (-math.inf, limit) if _is_number(limit) else None  # type: ignore[assignment]
-    elif direction == "higher_is_better":
-        pair = (limit, math.inf) if _is_number(limit) else None  # type: ignore[assignment]
-    else:
-        pair = None
-    if not (isinstance(pair, tuple) and len(pair) == 2 and pair[0] <= pair[1]):  # noqa: PLR2004 - two bounds; NaN fails
+    bounds: dict[str, object] = {
+        "lower_is_better": (-math.inf, limit),
+        "higher_is_better": (limit, math.inf),
+        "inside_is_better": limit,
+    }
+    pair = bounds.get(direction)
+    if not (isinstance(pair, tuple) and len(pair) == 2):  # noqa: PLR2004 - a lowest and a highest
         return Status.INVALID
     floor, ceiling = pair
+    if not all(isinstance(bound, int | float) for bound in pair) or not floor <= ceiling:  # NaN is not <= either
+        return Status.INVALID
     if floor <= low and high <= ceiling:
         return Status.PASS
     if high < floor or low > ceiling:

@@ -14,11 +14,11 @@ import pandas as pd
 
 from sources.randomness import stream
 from sources.schema import Column
-from validators.bias.groups import groupings, numbers_of, real_frame
+from validators.bias.groups import groupings, real_frame
 from validators.bias.outcome import outcomes_of
 from validators.encoding import Part, encode
 from validators.evidence import Evidence
-from validators.privacy.neighbours import as_labels, embed
+from validators.privacy.neighbours import as_labels, as_numbers, embed
 from validators.report import Report
 from validators.statistics.intervals import wilson
 
@@ -87,7 +87,7 @@ class PairPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionPicture:
-    """Rows on the plane in which the real ones spread most (principal axes of `validators.privacy.neighbours.embed`)."""
+    """Rows on the plane in which the real ones spread most (principal axes of `privacy.neighbours.embed`)."""
 
     real: tuple[tuple[float, float], ...]
     synthetic: tuple[tuple[float, float], ...]
@@ -177,7 +177,7 @@ def _column(column: Column, real: pd.Series, synthetic: pd.Series) -> ColumnPict
     if column.kind in ("categorical", "boolean"):
         return _labelled(column.name, as_labels(real), as_labels(synthetic))
     if column.kind in ("numeric", "datetime"):
-        numbers = [numbers_of(cells) for cells in (real, synthetic)]
+        numbers = [as_numbers(cells) for cells in (real, synthetic)]
         if column.kind == "datetime":
             numbers = [1970 + part / MICROSECONDS_PER_DAY / DAYS_PER_YEAR for part in numbers]
         return _numeric(column, *numbers)
@@ -238,7 +238,7 @@ def _picture(
     labels: tuple[str, ...] | None = None,
     edges: tuple[float, ...] | None = None,
 ) -> ColumnPicture:
-    """Return the picture of counts (2 B: real, synthetic); cells in no bin, the missing ones, are a bin of the distance."""
+    """Return the picture of counts (2 B: real, synthetic); the missing cells, in no bin, are a bin of the distance."""
     real, synthetic = (row / max(size, 1) for row, size in zip(table, sizes, strict=True))
     gap = np.abs(real - synthetic).sum() + abs(real.sum() - synthetic.sum())
     return ColumnPicture(

@@ -2,12 +2,14 @@
 
 Two error rates rule every interval in this room, and they belong to its two ends.
 
-- *Refusing* needs only one alarm out of many, so false alarms add up. The good end of each interval is therefore
-  simultaneous: the level `alarm` is shared among the `checks` (Bonferroni), and within a check among its subjects
-  (Bonferroni, or Holm where p-values are at hand). A fresh real sample is refused in at most `alarm` of all runs.
 - *Passing* needs every check to be inside its limit. For such an intersection-union test no correction is due
   (Berger 1982, *Technometrics* 24, 295): the bad end of each interval is one-sided at `doubt`. A release as bad as
   one of the limits passes in at most `doubt` of all runs.
+- *Refusing* needs only one alarm out of many, so false alarms of fresh real rows add up: the level `alarm` is shared
+  among the `checks` (Bonferroni), and within a check among its subjects (Bonferroni, or Holm where p-values are at
+  hand). The good end of an interval is beyond the limit only when the value is beyond it with one-sided error
+  `doubt` and differs from fresh real rows at that simultaneous level (`validators.statistics.intervals.gate_ends`).
+  Fresh real rows are refused in at most `alarm` of all runs, fewer as far as the limits leave them room.
 
 The limits are non-inferiority margins: a value may be worse than what fresh real rows score, by so much.
 """

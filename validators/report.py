@@ -84,3 +84,12 @@ class Report:
     def dumps(self) -> str:
         """Return the JSON text; NaN and infinities are refused."""
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def loads(cls, text: str) -> "Report":
+        """Return the report in a JSON text; raises as `from_json` does."""
+        try:
+            plain = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValidatorInputError("report: not JSON", remedy="judge the data again") from error
+        return cls.from_json(plain)

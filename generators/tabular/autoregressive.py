@@ -48,7 +48,7 @@ LAPLACE = 0.5  # added to each token's count before the logarithm that the outpu
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a spec may set.
+    """What a spec may set, as in `candidates: [{kind: tabular.autoregressive, dropout: 0.1}]`.
 
     Args:
         width, hidden, depth: of the trunk; None chooses 256, 512, 3 on a CPU and 512, 1024, 6 on a GPU.

@@ -230,6 +230,8 @@ class TableCodec:
                 notes.append(f"{name}: fewer than {LEAF_ROWS} cells are present; it is missing throughout the sample")
             if isinstance(codec, IdCodec):
                 notes.append(f"{name}: ids are made anew in the format of the source and relate to no other column")
+        if any(isinstance(codec, NumericCodec) and not codec.exact.all() for codec in self.columns.values()):
+            notes.append("numbers: tails end at the mean of the second to fourth most extreme training rows")
         notes.extend(f"{name}: derived from {other}, which decides it" for name, (other, _) in self.derived.items())
         return tuple(notes)
 

@@ -162,7 +162,7 @@ class NumericCodec:
         if not len(values):
             return np.empty(0, dtype=np.int64)
         if not len(range_leaves):
-            return exact_leaves[_nearest(centres, values)]
+            return np.asarray(exact_leaves[_nearest(centres, values)])
         leaf = range_leaves[np.searchsorted(self.edges, values)]
         if len(centres):
             near = _nearest(centres, values)

@@ -58,7 +58,8 @@ class Config:
         components: of the prior at most.
         dropout: in the trunks.
         batch_size: rows a step, at most a quarter of the training rows.
-        learning_rate: its peak.
+        learning_rate: its peak, for both networks.
+        prior_learning_rate: the same for the mixture, which must follow the posteriors faster than they move.
         weight_decay: of AdamW, on matrices.
         kl_warmup_steps: over which the weight of the divergence grows from 0 to 1.
         max_steps: where neither the budget nor the validation part ends training earlier.
@@ -80,6 +81,7 @@ class Config:
     dropout: float = 0.05
     batch_size: int = 1_024
     learning_rate: float = 2e-3
+    prior_learning_rate: float = 3e-2
     weight_decay: float = 0.01
     kl_warmup_steps: int = 200
     max_steps: int = 30_000
@@ -93,7 +95,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         counts = ("latent", "width", "hidden", "depth", "embedding", "components", "batch_size", "max_steps")
-        for name in (*counts, "patience", "learning_rate"):
+        for name in (*counts, "patience", "learning_rate", "prior_learning_rate"):
             if getattr(self, name) <= 0:
                 raise GeneratorInputError(f"{NAME}: {name} must be positive", seen=getattr(self, name))
         for name in ("dropout", "validation_share", "ema_decay"):
@@ -367,12 +369,13 @@ def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity
         bound: Tensor = reconstruction + divergence_weight * divergence
         return bound
 
-    matrices = [parameter for parameter in networks.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in networks.parameters() if parameter.ndim <= 1]
-    prior = {id(decoder.prior_means), id(decoder.prior_log_variances)}
+    mixture = [decoder.prior_logits, decoder.prior_means, decoder.prior_log_variances]
+    theirs = {id(parameter) for parameter in mixture}
+    others = [parameter for parameter in networks.parameters() if id(parameter) not in theirs]
     groups = [
-        {"params": [p for p in matrices if id(p) not in prior], "weight_decay": config.weight_decay},
-        {"params": [*others, *(p for p in matrices if id(p) in prior)], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": mixture, "weight_decay": 0.0, "lr": config.prior_learning_rate},
     ]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
     return loop.Recipe(

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from sources.schema import Column
 from validators.evidence import Evidence
-from validators.measurement import Direction
 from validators.policy import Policy
+from validators.privacy.neighbours import as_labels, as_numbers
 
 MISSING = "missing"
 RARE = "rare groups"
@@ -101,24 +102,12 @@ def ends_errors(value: float, centre: float, policy: Policy, *, subjects: int) -
     return (bad, good) if value < centre else (good, bad)
 
 
-TWO_SIDED: Direction = "inside_is_better"
-"""Both measurements of this package with intervals have a bad side below and one above."""
-
-
-def numbers_of(cells: pd.Series) -> np.ndarray:
-    """Return numbers, or moments in microseconds, as float64 with NaN where missing."""
-    if isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f":
-        return cells.to_numpy(dtype=np.float64)
-    missing = cells.isna().to_numpy(dtype=bool)
-    return np.where(missing, np.nan, cells.astype("int64").to_numpy(dtype=np.float64))
-
-
 def _of_numbers(column: Column, real: pd.Series, synthetic: pd.Series) -> Grouping:
-    values, candidates = numbers_of(real), numbers_of(synthetic)
+    values, candidates = as_numbers(real), as_numbers(synthetic)
     known = values[~np.isnan(values)]
     if column.bins is not None:
         edges = np.asarray(column.bins, dtype=np.float64)
-        names = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in zip(edges, edges[1:], strict=False))]
+        names = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges))]
         names.append(f"above {edges[-1]:g}")
         detail: dict[str, list[float]] = {}
     else:
@@ -133,17 +122,16 @@ def _of_numbers(column: Column, real: pd.Series, synthetic: pd.Series) -> Groupi
 
 
 def _of_labels(column: Column, real: pd.Series, synthetic: pd.Series) -> Grouping:
-    cells = [part.astype(object).where(part.notna(), None) for part in (real, synthetic)]
+    cells = [as_labels(part) for part in (real, synthetic)]
     counts = cells[0].value_counts()
-    order = sorted(counts.index, key=lambda label: (-counts[label], str(label)))
+    order = sorted(counts.index, key=lambda label: (-counts[label], label))
     code = {label: i for i, label in enumerate(order)}
     codes = []
     for part in cells:
         known = part.map(code).fillna(-1).to_numpy(dtype=np.int64)
         known[part.isna().to_numpy()] = len(order)
         codes.append(known)
-    names = tuple(str(label).lower() if isinstance(label, bool) else str(label) for label in order)
-    return _present(Grouping(name=column.name, labels=(*names, MISSING), real=codes[0], synthetic=codes[1], detail={}))
+    return _present(Grouping(name=column.name, labels=(*order, MISSING), real=codes[0], synthetic=codes[1], detail={}))
 
 
 def _present(grouping: Grouping) -> Grouping:

@@ -15,29 +15,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from sources.schema import Column
-from validators.bias.groups import Grouping, crossings, ends_errors, groupings, numbers_of, real_frame
+from validators.bias.groups import Grouping, crossings, ends_errors, groupings, real_frame
 from validators.evidence import Evidence
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
+from validators.privacy.neighbours import as_labels, as_numbers
 from validators.statistics.intervals import newcombe, normal_ends
 
 RATE_TOLERANCE, MEAN_TOLERANCE = 0.1, 0.05
-"""A rate may move by a tenth of itself (of its complement above one half), a mean by a twentieth of a standard deviation,
-before `outcome_shift` looks at it: the best models are off by that much, and a test without tolerance refuses every
-model once the table is large enough."""
+"""A rate may move by a tenth of itself (of its complement above one half), a mean by a twentieth of a standard
+deviation, before `outcome_shift` looks at it: the best models are off by that much, and a test without tolerance
+refuses every model once the table is large enough."""
 
 SINGLE_WEIGHT = 0.8
-"""The part of the error of `outcome_shift` that single groups have; combinations, of which there are many, have the rest."""
+"""The part of the error of `outcome_shift` that single groups have; combinations, which are many, have the rest."""
 
 MAX_LABELS = 8
-PASS_POWER = 0.995
-"""Chance with which a fresh sample must pass for a group to be measured on its own."""
+PASS_POWER = 0.9995
+"""Chance with which a fresh sample must pass for a group to be measured on its own; there may be dozens of groups."""
 
 TAIL = 0.005
+LEAST_VARIANCE = 0.16
+"""Of a rate when it is asked how large a group must be: intervals of small rates are longer on one side."""
+
 LEAST_ROWS = 20
 """Rows that a group needs on either side for its mean to be nearly normal."""
 
@@ -83,7 +86,7 @@ def outcomes_of(evidence: Evidence, target: Column) -> list[Outcome]:
     """Return what the target's cells mean: one rate, one number, or one rate a label (the `MAX_LABELS` commonest)."""
     cells = real_frame(evidence)[target.name], evidence.synthetic.frame[target.name]
     if target.kind in ("numeric", "datetime"):
-        real, synthetic = (numbers_of(part) for part in cells)
+        real, synthetic = (as_numbers(part) for part in cells)
         if target.threshold is not None:
             over = [np.where(np.isnan(part), np.nan, part > target.threshold) for part in (real, synthetic)]
             name = f"rate of {target.name} > {target.threshold:g}"
@@ -97,7 +100,7 @@ def outcomes_of(evidence: Evidence, target: Column) -> list[Outcome]:
         return [Outcome(name=f"mean of {target.name} in sd", real=scaled[0], synthetic=scaled[1], rate=False)]
     if target.kind not in ("categorical", "boolean"):
         return []
-    texts = [_texts(part) for part in cells]
+    texts = [as_labels(part) for part in cells]
     counts = texts[0].value_counts()
     labels = sorted(counts.index, key=lambda label: (-counts[label], label))
     if target.positive is not None:
@@ -117,7 +120,8 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     The tolerance is given to the synthetic count before it is tested, so the test keeps its level in small groups too.
 
     Args:
-        hits, rows: of the synthetic and the real group.
+        hits: positive outcomes in the synthetic and the real group.
+        rows: of both.
 
     """
     (k, real_k), (n, real_n) = hits, rows
@@ -126,11 +130,6 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     low = stats.hypergeom.cdf(below, n + real_n, below + real_k, n)
     high = stats.hypergeom.sf(above - 1, n + real_n, above + real_k, n)
     return float(min(1.0, 2 * min(low, high)))
-
-
-def _texts(cells: pd.Series) -> pd.Series:
-    texts = cells.astype(object).where(cells.notna(), None)
-    return texts.map(lambda value: str(value).lower() if isinstance(value, bool | np.bool_) else value)
 
 
 def _gaps(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Grouping]) -> list[Measurement]:
@@ -174,7 +173,7 @@ def _is_large(outcomes: Sequence[Outcome], rows: tuple[np.ndarray, np.ndarray], 
         if len(real) < LEAST_ROWS:
             return False
         rate = (real.sum() + 1) / (len(real) + 2)
-        variance = rate * (1 - rate) if one.rate else float(real.var())
+        variance = max(rate * (1 - rate), LEAST_VARIANCE) if one.rate else float(real.var())
         if math.sqrt(variance * (1 / len(real) + 1 / (len(real) * per_real))) > most:
             return False
     return bool(rows[1].sum() >= LEAST_ROWS) if not outcomes[0].rate else True
@@ -259,7 +258,8 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
     p, subject, name, rate, real_rate = best
     reading = "No group's outcomes have moved by more than a tenth, as far as chance lets one say."
     if p < 1:
-        reading = f"The {name} for {subject} is {rate:.3g} in the synthetic rows, {real_rate:.3g} in the real ones (p = {p:.2g})."
+        numbers = f"{rate:.3g} in the synthetic rows, {real_rate:.3g} in the real ones"
+        reading = f"The {name} for {subject} is {numbers} (p = {p:.2g})."
     return judged(
         name="outcome_shift",
         subject="all groups",

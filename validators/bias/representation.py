@@ -3,7 +3,8 @@
 Two measurements, since a limit wide enough for a fresh sample of a small group is too wide for a large one.
 `representation` is the ratio of the group's shares, synthetic over real, with an interval that must lie inside the
 limits; it is taken of groups large enough for that. `group_loss` is a test over all groups and all pairs of protected
-columns: is any group there less than four fifths as often, or any pair less than half? It refuses what is sure and passes the rest.
+columns: is any group there less than four fifths as often, or any pair less than half? It refuses what is sure and
+passes the rest.
 
 Cf. the four-fifths rule, 29 CFR 1607.4(D). What it cannot see: groups whose loss is within chance; combinations of
 three columns; labels that only the synthetic rows have (the contract sees those).
@@ -25,10 +26,10 @@ FOUR_FIFTHS, HALF = 0.8, 0.5
 """How much of a group may be lost before `group_loss` looks at it; of a combination of two groups, half."""
 
 SINGLE_WEIGHT = 0.8
-"""The part of the error of `group_loss` that single groups have; combinations, of which there are many, have the rest."""
+"""The part of the error of `group_loss` that single groups have; combinations, which are many, have the rest."""
 
-PASS_POWER = 0.995
-"""Chance with which a fresh sample must pass for a group to be measured on its own."""
+PASS_POWER = 0.9995
+"""Chance with which a fresh sample must pass for a group to be measured on its own; there may be dozens of groups."""
 
 LEAST_COVERED = 0.5
 """Share of the real rows that must lie in groups large enough, else the column is undecided."""
@@ -95,7 +96,7 @@ def _ratios(evidence: Evidence, single: Sequence[Grouping]) -> list[Measurement]
                 )
             )
             continue
-        for group in large:
+        for group in large.tolist():
             count = max(int(synthetic[group]), 0.5)  # a half stands for none: the logarithm needs a number
             ratio = count / num_synthetic / share[group]
             error = math.sqrt(max(1 / count - 1 / num_synthetic, 0) + max(1 / int(real[group]) - 1 / num_real, 0))

@@ -19,7 +19,7 @@ from validators.fidelity.kway import column_sets
 from validators.fidelity.sides import sides_of, too_few
 from validators.gate import judged
 from validators.measurement import Measurement
-from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.intervals import gate_ends
 
 PRIOR_ROWS = 20  # the table that gives the scores is shrunk towards independence by so many rows, for empty cells
 RARE_SHARE = 0.05  # cells of a column that hold less are scored as one: the correlation of a few rows is noise
@@ -51,10 +51,16 @@ def association(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measur
     variance_invented = (there[1] + back[1]) / 4 + (there[2] + back[2]) / 2
     values = np.concatenate([lost, invented])
     ses = np.sqrt(np.concatenate([variance_lost, variance_invented]))
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better", subjects=len(values))
     ends = [
-        normal_ends(float(value), float(se), low_error=low_error, high_error=high_error)
-        for value, se in zip(values, ses, strict=True)
+        gate_ends(
+            float(difference),
+            float(se),
+            policy=evidence.policy,
+            name="association",
+            reference=0.0,
+            subjects=len(values),
+        )
+        for difference, se in zip(values, ses, strict=True)
     ]
     low, high = max(low for low, _ in ends), max(high for _, high in ends)
     worst = int(np.argmax(values))

@@ -15,7 +15,7 @@ from validators.fidelity.sides import Sides, sides_of, too_few
 from validators.fidelity.trees import MAX_ROWS, classifier, folds
 from validators.gate import judged
 from validators.measurement import Measurement
-from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.intervals import gate_ends
 from validators.statistics.ranking import auc_variance, placements
 
 NUM_FOLDS = 3
@@ -71,8 +71,7 @@ def _one(evidence: Evidence, sides: Sides, real: Part, subject: str, rng: np.ran
     most = min(MAX_ROWS, MAX_RATIO * min(len(real), len(sides.synthetic)))
     synthetic_rows, real_rows = sides.synthetic.values[:most], real.values[:most]
     value, variance = cross_validated_auc(synthetic_rows, real_rows, sides.categorical, rng)
-    low_error, high_error = end_errors(evidence.policy, "inside_is_better")
-    low, high = normal_ends(value, float(np.sqrt(variance)), low_error=low_error, high_error=high_error)
+    low, high = gate_ends(value, float(np.sqrt(variance)), policy=evidence.policy, name="c2st", reference=0.5)
     whom = "unseen real rows" if subject == "against holdout" else "the training rows"
     if value < 0.5 and high < 0.5:  # noqa: PLR2004 - chance
         meaning = "below one half, which twins of the same rows on both sides cause"

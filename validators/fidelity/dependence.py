@@ -18,7 +18,7 @@ from validators.fidelity.kway import column_sets
 from validators.fidelity.sides import sides_of, too_few
 from validators.gate import judged
 from validators.measurement import Measurement
-from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.intervals import gate_ends
 from validators.statistics.ranking import auc_variance, placements
 
 PRIOR_ROWS = 200  # each pair's table is shrunk towards independence by so many rows; 100 to 500 score alike
@@ -43,8 +43,9 @@ def dependence(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
         # The shuffles share their marginals, so they count as one sample of the part's size.
         variances[name] = auc_variance(of_whole, of_shuffled.reshape(NUM_SHUFFLES, -1).mean(axis=0))
     value = aucs["holdout"] - aucs["synthetic"]
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
-    low, high = normal_ends(value, float(np.sqrt(sum(variances.values()))), low_error=low_error, high_error=high_error)
+    low, high = gate_ends(
+        value, float(np.sqrt(sum(variances.values()))), policy=evidence.policy, name="dependence", reference=0.0
+    )
     return [
         judged(
             name="dependence",

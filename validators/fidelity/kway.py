@@ -19,7 +19,7 @@ from validators.fidelity.sides import Sides, sides_of, too_few
 from validators.gate import judged
 from validators.measurement import Measurement
 from validators.statistics.bootstrap import jackknife_variance
-from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.intervals import gate_ends
 
 NUM_GROUPS = 20  # of the jackknife: its standard error is itself known to about a sixth
 MAX_CHUNKS = 4  # more of them would add little: the other side is not cut
@@ -46,7 +46,7 @@ class Shortfall:
     @property
     def excess(self) -> np.ndarray:
         """Return how much farther than the holdout the synthetic rows are from train (float Q)."""
-        return self.synthetic - self.holdout
+        return np.asarray(self.synthetic - self.holdout)
 
     def variance(self, *, of_mean: bool) -> np.ndarray:
         """Return the variance of each excess (float Q), or of their mean over the column sets (float)."""
@@ -146,8 +146,7 @@ def _mean_accuracy(evidence: Evidence, sides: Sides, k: int, sets: np.ndarray, s
     name = f"kway_{k}"
     value = float(shortfall.excess.mean())
     se = float(np.sqrt(shortfall.variance(of_mean=True)))
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
-    low, high = normal_ends(value, se, low_error=low_error, high_error=high_error)
+    low, high = gate_ends(value, se, policy=evidence.policy, name=name, reference=0.0)
     synthetic, ceiling = 1 - float(shortfall.synthetic.mean()), 1 - float(shortfall.holdout.mean())
     what = {1: "Single columns", 2: "Pairs of columns", 3: "Triples of columns"}[k]
     reading = (
@@ -181,10 +180,11 @@ def _mean_accuracy(evidence: Evidence, sides: Sides, k: int, sets: np.ndarray, s
 def _worst_column(evidence: Evidence, sides: Sides, sets: np.ndarray, shortfall: Shortfall) -> Measurement:
     """Return the column with the largest excess; its ends are the largest of the simultaneous ends of all columns."""
     ses = np.sqrt(shortfall.variance(of_mean=False))
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better", subjects=len(sets))
     ends = [
-        normal_ends(float(value), float(se), low_error=low_error, high_error=high_error)
-        for value, se in zip(shortfall.excess, ses, strict=True)
+        gate_ends(
+            float(excess), float(se), policy=evidence.policy, name="column_shape", reference=0.0, subjects=len(sets)
+        )
+        for excess, se in zip(shortfall.excess, ses, strict=True)
     ]
     worst = int(np.argmax(shortfall.excess))
     column = sides.columns[int(sets[worst, 0])].name

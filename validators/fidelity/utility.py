@@ -19,7 +19,7 @@ from validators.fidelity.trees import MAX_ROWS, classifier, folds, regressor
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.statistics.bootstrap import jackknife_variance
-from validators.statistics.intervals import end_errors, normal_ends
+from validators.statistics.intervals import gate_ends
 from validators.statistics.ranking import auc_influence
 
 NUM_GROUPS = 4  # models per side, each without one quarter of its rows: the spread due to the training sample
@@ -104,8 +104,7 @@ def _tstr(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Gener
     value = scores[0] - scores[1]
     # Both models are tested on the same rows: the influence of a row on the difference is the difference of influences.
     variance += float((influences[0] - influences[1]).var(ddof=1)) / len(test)
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
-    low, high = normal_ends(value, float(np.sqrt(variance)), low_error=low_error, high_error=high_error)
+    low, high = gate_ends(value, float(np.sqrt(variance)), policy=evidence.policy, name="tstr", reference=0.0)
     measure = "R²" if target.num_classes is None else "AUC"
     return judged(
         name="tstr",
@@ -166,8 +165,7 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
     slope = max(float((of_wrong - of_real).mean()), SLOPE_FLOOR)
     value = float(of_synthetic.mean() - of_real.mean()) / slope
     se = float(np.sqrt(of_synthetic.var(ddof=1) / len(synthetic) + of_real.var(ddof=1) / len(y))) / slope
-    low_error, high_error = end_errors(evidence.policy, "lower_is_better")
-    low, high = normal_ends(value, se, low_error=low_error, high_error=high_error)
+    low, high = gate_ends(value, se, policy=evidence.policy, name="label_noise", reference=0.0)
     return judged(
         name="label_noise",
         subject=target.name,

@@ -29,18 +29,18 @@ from validators.privacy.neighbours import embed, nearest
 from validators.privacy.real_rows import RealRows, all_undecided, real_rows
 
 THRESHOLDS: tuple[float, ...] = (0.002, 0.01, 0.05)
-"""Quantiles of the pooled distances that are looked at: few rows copied show at the first, smeared copies at the last."""
+"""Quantiles of the pooled distances that are looked at: few copies show at the first, smeared ones at the last."""
 
 ATYPICAL_THRESHOLDS: tuple[float, ...] = (0.02, 0.1, 0.3)
 """The same within the strangest rows, of which there are few."""
 
 NEAREST = 32
-"""The nearest rows of all are looked at as well: in a large table the lowest quantile holds hundreds of natural ones."""
+"""The nearest rows of all are looked at as well: in a large table the lowest quantile holds hundreds by chance."""
 
 TOLERANCE = 0.1
 """Training rows may be matched this much more often than fresh ones. Whatever learns fits its own rows a little better
-than others, and a test without tolerance refuses every model once the table is large enough. One copied row weighs as
-before: it needs no tenth."""
+than others, and a test without tolerance refuses every model once the table is large enough. Copies are far more: of
+twelve copied rows, all are of train."""
 
 ATYPICAL_SHARE, ATYPICAL_LEAST = 0.02, 200
 NUM_ANCHORS = 4096
@@ -48,7 +48,7 @@ NUM_ANCHORS = 4096
 
 POWER = 0.95
 MAX_PAIRS = 4e10
-"""About two minutes of two cores; beyond it, train and fresh rows are thinned alike, and the leak that can be seen says so."""
+"""About two minutes of two cores; beyond it train and fresh rows are thinned alike, as `detectable_leak` then tells."""
 
 SUBJECTS: tuple[tuple[str, str], ...] = (
     ("excess_matches", "all rows"),
@@ -159,7 +159,9 @@ def smallest_detectable(
     a copy of the whole training part would be seen.
 
     Args:
-        distance, is_train, quantiles: as for `tail`.
+        distance: as for `tail`.
+        is_train: as for `tail`.
+        quantiles: as for `tail`.
         level: `tail` flags p below it.
 
     """

@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sources.schema import Schema
 
 MAX_LABELS = 128
-"""Labels of a column that get an indicator of their own; with more, products of blocks would cost more than they say."""
+"""Labels of a column with an indicator of their own; with more, products of blocks would cost more than they say."""
 
 BLOCK_ROWS, BLOCK_COLUMNS = 512, 4096
 """A block of distances is 8 MiB of float32: it stays in the caches of a core."""
@@ -43,7 +43,7 @@ def embed(parts: Sequence[pd.DataFrame], schema: Schema, *, scale: Sequence[int]
     for column in schema.columns:
         cells = [part[column.name] for part in parts]
         if column.kind in ("numeric", "datetime"):
-            blocks = _numbers([_as_floats(cell) for cell in cells], scale)
+            blocks = _numbers([as_numbers(cell) for cell in cells], scale)
         elif column.kind in ("categorical", "boolean"):
             blocks = _labels([as_labels(cell) for cell in cells], scale)
         else:
@@ -87,14 +87,17 @@ def nearest(
 
 def as_labels(cells: pd.Series) -> pd.Series:
     """Return cells of a categorical or boolean column as text, a missing cell as None."""
-    if cells.dtype == object:
-        return cells.where(cells.notna(), None)
-    labels = cells.astype("string").str.lower().astype(object)
-    return labels.where(cells.notna().to_numpy(dtype=bool), None)
+    labels = cells.to_numpy(dtype=object).copy() if cells.dtype == object else _truths(cells)
+    labels[cells.isna().to_numpy(dtype=bool)] = None
+    return pd.Series(labels, dtype=object)
 
 
-def _as_floats(cells: pd.Series) -> np.ndarray:
-    """Return numbers as float64, moments as microseconds, NaN where missing."""
+def _truths(cells: pd.Series) -> np.ndarray:
+    return np.array([None if pd.isna(cell) else str(bool(cell)).lower() for cell in cells], dtype=object)
+
+
+def as_numbers(cells: pd.Series) -> np.ndarray:
+    """Return numbers, or moments in microseconds, as float64 N, NaN where missing."""
     if isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f":
         return cells.to_numpy(dtype=np.float64)
     missing = cells.isna().to_numpy(dtype=bool)

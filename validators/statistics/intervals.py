@@ -1,15 +1,13 @@
 """Interval ends from an estimate and its standard error, and exact ones for proportions.
 
-Each end has its own one-sided error: the good end of an interval is simultaneous over all checks, the bad end is not
-(see `validators.policy`).
+Each end has its own one-sided error (see `validators.policy`).
 """
 
 import math
 
 from scipy import stats
 
-from validators.measurement import Direction
-from validators.policy import Policy
+from validators.policy import LIMITS, Policy
 
 
 def normal_ends(value: float, se: float, *, low_error: float, high_error: float) -> tuple[float, float]:
@@ -23,18 +21,41 @@ def normal_ends(value: float, se: float, *, low_error: float, high_error: float)
     return float(value - low), float(value + high)
 
 
-def end_errors(policy: Policy, direction: Direction, *, subjects: int = 1) -> tuple[float, float]:
-    """Return the one-sided errors of the low and the high end: `alarm_share` at the good one, `doubt` at the bad one.
+def gate_ends(
+    value: float, se: float, *, policy: Policy, name: str, reference: float, subjects: int = 1
+) -> tuple[float, float]:
+    """Return the ends that the gate compares with the limit of the measurement `name`.
 
-    Where both sides are bad (`inside_is_better`) each end is the good end of the other side, so both are simultaneous.
+    The bad end is one-sided at `doubt`. The good end is so far out that two things hold when it is beyond the limit:
+    the value is beyond the limit with one-sided error `doubt`, and it differs from what fresh real rows score with the
+    error `alarm_share`, simultaneous over checks and subjects. The farther the limit is from `reference`, the sooner
+    the second follows from the first.
+
+    Args:
+        value: the estimate, normal in good approximation.
+        se: its standard error.
+        policy: limits and errors.
+        name: of the measurement; says limit and direction.
+        reference: what fresh real rows score in the mean.
+        subjects: how many of them the alarm is shared among.
+
     """
-    good, bad = policy.alarm_share(subjects), policy.doubt
-    ends: dict[Direction, tuple[float, float]] = {
-        "lower_is_better": (good, bad),
-        "higher_is_better": (bad, good),
-        "inside_is_better": (good, good),
-    }
-    return ends[direction]
+    assert se >= 0
+    limit, direction = policy.limits[name], LIMITS[name].direction
+    doubt, shared, alarm = (
+        float(stats.norm.isf(error)) * se
+        for error in (policy.doubt, policy.doubt / subjects, policy.alarm_share(subjects))
+    )
+
+    def beyond(bound: float) -> float:
+        return max(shared, alarm - abs(bound - reference))
+
+    if isinstance(limit, tuple):  # each end is the bad one of its own side and the good one of the other
+        floor, ceiling = limit
+        return value - max(doubt, beyond(ceiling)), value + max(doubt, beyond(floor))
+    if direction == "lower_is_better":
+        return value - beyond(limit), value + doubt
+    return value - doubt, value + beyond(limit)
 
 
 def clopper_pearson(successes: int, n: int, *, low_error: float, high_error: float) -> tuple[float, float]:

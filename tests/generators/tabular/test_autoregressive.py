@@ -75,7 +75,9 @@ def test_learns_conditional_shares_to_what_the_rows_can_tell(fitted: tuple[Autor
         assert abs(amounts.mean() - mean) < 6 * np.sqrt(2 / len(amounts))
 
 
-def test_derived_column_never_contradicts_and_rare_labels_never_appear(fitted: tuple[Autoregressive, FitReport]) -> None:
+def test_derived_column_never_contradicts_and_rare_labels_never_appear(
+    fitted: tuple[Autoregressive, FitReport],
+) -> None:
     model, report = fitted
     frame = model.sample(20_000, seed=4).frame
     assert set(zip(frame["town"], frame["country"], strict=True)) == {

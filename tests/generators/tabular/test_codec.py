@@ -34,9 +34,9 @@ def people(n: int = N, seed: int = 1) -> Dataset:
             "grade_number": (grade * 3 + 1).astype(np.float64),
             "weight": np.round(rng.normal(70, 12, size=n), 1),
             "member": pd.Series(rng.random(n) < 0.3, dtype="boolean").mask(pd.Series(rng.random(n) < 0.1)),
-            "born": pd.Series(pd.to_datetime("1950-01-01") + pd.to_timedelta(rng.integers(20_000, size=n), unit="D")).astype(
-                "datetime64[us]"
-            ),
+            "born": pd.Series(
+                pd.to_datetime("1950-01-01") + pd.to_timedelta(rng.integers(20_000, size=n), unit="D")
+            ).astype("datetime64[us]"),
             "country": pd.Series(["here"] * n, dtype=object),
         },
         Column(name="person", kind="id"),
@@ -159,7 +159,11 @@ def test_json_round_trip_gives_the_same_codec() -> None:
     [
         (pd.Series(["a text"] * 50, dtype=object), Column(name="x", kind="text"), "text is not modelled"),
         (pd.Series(np.append(np.arange(49.0), np.inf)), Column(name="x", kind="numeric"), "infinite numbers"),
-        (pd.Series([str(n) for n in range(50)], dtype=object), Column(name="x", kind="categorical"), "no label is held"),
+        (
+            pd.Series([str(n) for n in range(50)], dtype=object),
+            Column(name="x", kind="categorical"),
+            "no label is held",
+        ),
         (pd.Series(np.arange(19.0)), Column(name="x", kind="numeric"), "too few rows"),
     ],
 )

@@ -107,7 +107,9 @@ def test_json_round_trip_gives_the_same_draws() -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.lists(
-        st.one_of(st.integers(-5, 5).map(float), st.floats(-1e12, 1e12), st.just(float("nan"))), min_size=20, max_size=300
+        st.one_of(st.integers(-5, 5).map(float), st.floats(-1e12, 1e12), st.just(float("nan"))),
+        min_size=20,
+        max_size=300,
     )
 )
 def test_any_numbers_are_encoded_and_decoded_within_their_range(numbers: list[float]) -> None:
