@@ -16,7 +16,7 @@ from flows.errors import SpecError
 from flows.spec import STRICT, BudgetSpec, CandidateSpec, Spec
 from generators.base import Budget, Family
 from generators.registry import SYNTHESIZERS
-from sources.errors import did_you_mean
+from sources.errors import UserError, did_you_mean
 
 OWN_KEYS = ("kind", "budget")
 
@@ -67,7 +67,11 @@ def config_of(candidate: CandidateSpec, *, place: str = "candidates") -> Any:
             f"{place}.{key}: wrong value", seen=json.dumps(problem["input"], default=str)[:80], remedy=problem["msg"]
         ) from None
     given = {name: getattr(options, name) for name in options.model_fields_set}
-    return config(**given)
+    try:
+        return config(**given)
+    except UserError as error:
+        remedy = error.remedy or f"change it under {place}, or leave it out"
+        raise SpecError(f"{place}: {error.what}", seen=error.seen, remedy=remedy) from None
 
 
 @cache

@@ -8,7 +8,8 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -153,13 +154,14 @@ def leave(code: Exit) -> None:
 def main() -> None:
     """Be the program `understudy`."""
     signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no part of what we say,
+    warnings.simplefilter("ignore")  # and may quote cells of the source
     sys.exit(command_line(sys.argv[1:]))
 
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; nothing but a signal's `SystemExit` is raised."""
     prepare_threads()
-    logging.lastResort = None  # libraries' warnings are no part of what we say
     as_json = "--json" in arguments
     try:
         result = app(args=list(arguments), prog_name="understudy", standalone_mode=False)
@@ -215,8 +217,6 @@ def _defect(defect: Exception) -> int:
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(int(Exit.TERMINATED))
 
-
-Command = Callable[..., Exit]
 
 if __name__ == "__main__":
     main()

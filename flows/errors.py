@@ -27,3 +27,7 @@ class FlowInputError(FlowError, UserError):
 
 class SpecError(FlowError, UserError):
     """A spec file that the user must change; names the file, the key and the nearest known one."""
+
+
+class NothingFitted(FlowError):
+    """Every candidate failed, at least one by diverging: there is nothing to judge."""

@@ -4,6 +4,7 @@ Every value here is set with `setdefault`: whoever exports the variable decides.
 nothing is sent anywhere; with `PREFECT_API_URL` set, Prefect reports to that server instead of a temporary one.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,9 @@ def prepare_prefect(home: Path) -> None:
     assert "prefect" not in sys.modules or os.environ.get("PREFECT_HOME"), "Prefect was imported before its settings"
     for name, value in QUIET_PEERS.items():
         os.environ.setdefault(name, value)
+    great_expectations = logging.getLogger("great_expectations")
+    great_expectations.addHandler(logging.NullHandler())
+    great_expectations.propagate = False  # Prefect would print what it tells
     if uses_temporary_server():
         for name, value in TEMPORARY_SERVER.items():
             os.environ.setdefault(name, value)

@@ -20,7 +20,7 @@ class FileSource(BaseModel):
     model_config = STRICT
     kind: Literal["file"] = "file"
     path: str = Field(min_length=1, description="path or URL of the table")
-    options: dict[str, Any] = Field(default_factory=dict, description="options for the reader, such as sep: ';'")
+    options: dict[str, Any] = Field(default_factory=dict, description="for the store, such as anon: true")
 
 
 class SqlSource(BaseModel):
@@ -28,7 +28,7 @@ class SqlSource(BaseModel):
 
     model_config = STRICT
     kind: Literal["sql"] = "sql"
-    url: str = Field(min_length=1, description="SQLAlchemy URL of the database; environment variables expand")
+    url: str = Field(min_length=1, description="SQLAlchemy URL of the database; $NAME takes it from the environment")
     sql: str = Field(min_length=1, description="the query")
 
 
@@ -74,9 +74,19 @@ class RulesSpec(BaseModel):
     maximum: float | None = Field(None, description="largest allowed number")
     values: tuple[str | int | float | bool, ...] | None = Field(None, description="the allowed labels")
     pattern: str | None = Field(None, description="regular expression that the whole cell must match")
-    unique: bool = Field(False, description="no two rows share a value")
+    unique: bool | None = Field(None, description="no two rows share a value")
     max_missing: float | None = Field(None, ge=0, le=1, description="largest share of missing cells, 0 to 1")
-    severity: Severity = Field("error", description="error refuses, warning is only shown")
+    severity: Severity | None = Field(None, description="error (the usual one) refuses, warning is only shown")
+
+
+class TableRuleSpec(BaseModel):
+    """A rule over several columns; exactly one of the three."""
+
+    model_config = STRICT
+    greater_or_equal: tuple[str, str] | None = Field(None, description="the first is never below the second")
+    greater: tuple[str, str] | None = Field(None, description="the first is always above the second")
+    unique: tuple[str, ...] | None = Field(None, min_length=1, description="no two rows agree in all of these")
+    severity: Severity | None = Field(None, description="error (the usual one) refuses, warning is only shown")
 
 
 class ColumnSpec(BaseModel):
@@ -93,6 +103,8 @@ class ColumnSpec(BaseModel):
     threshold: float | None = Field(None, description="a numeric target counts when it is above this")
     bins: tuple[float, ...] | None = Field(None, description="inner edges that cut a protected number into groups")
     timezone: str | None = Field(None, description="zone in which times are written, such as Europe/Prague")
+    datetime_format: str | None = Field(None, description="how dates are written, such as %d.%m.%Y")
+    truth: tuple[str, str] | None = Field(None, description="the texts for false and true, such as [no, yes]")
     description: str | None = Field(None, description="words for the card")
     unit: str | None = Field(None, description="unit for the card")
     rules: RulesSpec = Field(default_factory=RulesSpec, description="the column's part of the contract")
@@ -105,6 +117,7 @@ class SchemaSpec(BaseModel):
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="column name: what it is")
     entity_key: str | None = Field(None, description="column that names the person or thing; never split over parts")
     order_key: str | None = Field(None, description="column that orders rows in time")
+    rules: tuple[TableRuleSpec, ...] = Field((), description="what holds between columns")
 
 
 class BudgetSpec(BaseModel):
@@ -170,5 +183,7 @@ class Spec(BaseModel):
         "standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"
     )
     publish: PublishSpec = Field(default_factory=PublishSpec)
+    title: str = Field("", description="a few words for the head of card and report")
     description: str = Field("", description="a sentence for the card: what the data is about")
-    licence: str = Field("", description="licence of the release, for the card")
+    license: str = Field("other", description="SPDX identifier of the release's licence, for the card")
+    not_for: tuple[str, ...] = Field((), description="sentences on what the data must not be used for")

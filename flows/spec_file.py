@@ -1,7 +1,7 @@
 """From a YAML file and `--set` overrides to a checked `Spec`; every complaint names file, key, nearest key, remedy.
 
-YAML is read as version 1.2 means it: only `true` and `false` are booleans (a category `no` stays a text), dates stay
-texts, and a key that stands twice is an error.
+YAML is read as version 1.2 means it: only `true` and `false` are booleans (a category `no` stays a text), `1e-3` is a
+number, dates and codes such as `007` stay texts, and a key that stands twice is an error.
 """
 
 import json
@@ -41,11 +41,18 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+_REPLACED = frozenset(f"tag:yaml.org,2002:{name}" for name in ("bool", "timestamp", "int", "float"))
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+for _name, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), list(_first))
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
@@ -240,6 +247,8 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = model.ColumnSpec
         case ("schema", "columns", _, "rules"):
             found = model.RulesSpec
+        case ("schema", "rules", _):
+            found = model.TableRuleSpec
         case ("budget",) | ("candidates", _, "budget"):
             found = model.BudgetSpec
         case ("publish",):

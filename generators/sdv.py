@@ -251,8 +251,13 @@ def _sdv() -> Any:
     a path under a device cannot be made, and SDV then goes without.
     """
     with _IMPORTING, _environment("XDG_DATA_HOME", str(Path(os.devnull) / "none")):
-        import sdv.metadata  # noqa: PLC0415 - slow, and optional on bare GPU machines
-        import sdv.single_table  # noqa: PLC0415
+        try:
+            import sdv.metadata  # noqa: PLC0415 - slow, and optional on bare GPU machines
+            import sdv.single_table  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise GeneratorInputError(
+                f"{FAMILY}: a library is not installed", seen=error.name, remedy="pip install 'sdv>=2,<3'"
+            ) from error
     for name in ("SingleTableSynthesizer", "MultiTableSynthesizer", "PARSynthesizer"):
         logging.getLogger(name).setLevel(logging.WARNING)  # their INFO records are dicts
     return sdv

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from releases.provenance import Provenance
-from releases.public import PublicMeasurement, badness
+from releases.public import ALL_ROWS, PublicMeasurement, badness
 from releases.report import words
 from releases.report.glossary import entry_of
 from sources.schema import Column, Schema
 from validators.policy import Policy
 
-_SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.\d])")
+_SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.])")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 NUM_GAPS = 3
 VERIFY = """The files have not changed since they were judged, and the verdict follows from the published measurements,
@@ -75,7 +76,7 @@ def escape(text: str) -> str:
     \<b\>yrs_married\|b\</b\>
     """
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return _SPECIAL.sub(r"\\\1", plain)
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
 
 
 def _opening(schema: Schema, rows: int, version: str, created: datetime) -> str:
@@ -121,9 +122,17 @@ def _kind(column: Column) -> str:
 def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenance: Provenance) -> str:
     head = (
         f"The rows were made by {escape(provenance.model.family)} and judged under the policy "
-        f"{escape(policy.name)}; all {len(measurements)} kinds of measurement are inside their limits. "
+        f"{escape(policy.name)}; all {len(measurements)} measurements are inside their limits. "
         "`report.html` shows each with a sentence on what it means. Values are rounded on purpose."
     )
+    use = next((one for one in measurements if one.name == "tstr" and one.value is not None), None)
+    if use is not None:
+        unit = entry_of(use.name).unit
+        head += (
+            f"\n\nWhat it is good for: a model that predicts {escape(use.subject)} loses about "
+            f"{words.quantity(use.value, unit)} in score (AUC, or R² for a number) by being trained on these rows "
+            f"in place of real ones, at most {words.quantity(use.high, unit)}."
+        )
     if policy.overrides:
         head += "\n\n**The limits were changed from the preset:** " + "; ".join(map(escape, policy.overrides)) + "."
     rows = ["| measurement | about | value | limit |", "|---|---|---|---|"]
@@ -137,16 +146,15 @@ def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenanc
 
 def _gaps(measurements: Sequence[PublicMeasurement]) -> str:
     """Return the measurements nearest to their limits, worst first, in words."""
-    measured = [one for one in measurements if one.value is not None and one.name != "contract_rules"]
+    measured = [one for one in measurements if one.value is not None and one.family in ("fidelity", "bias")]
     worst = sorted(measured, key=badness, reverse=True)[:NUM_GAPS]
     if not worst:
         return "None was found, which is no proof that there is none."
     lines = []
     for measurement in worst:
         entry = entry_of(measurement.name)
-        lines.append(
-            f"- **{escape(entry.title)}** ({escape(measurement.subject)}): "
-            f"{words.quantity(measurement.value, entry.unit)}, where "
-            f"{words.limit(measurement.limit, measurement.direction, entry.unit)} is allowed. {escape(entry.meaning)}"
-        )
+        value = words.quantity(measurement.value, entry.unit)
+        allowed = words.limit(measurement.limit, measurement.direction, entry.unit)
+        about = "" if measurement.subject == ALL_ROWS else f" ({escape(measurement.subject)})"
+        lines.append(f"- **{escape(entry.title)}**{about}: {value}; allowed is {allowed}. {escape(entry.meaning)}")
     return "The measurements that come nearest to their limits:\n\n" + "\n".join(lines)

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 PRIVATE = "(kept private)"
 _PRIVATE_KEYS = frozenset({"sql", "query", "options", "storage_options"})
+_SOURCE_KEYS = frozenset(
+    {"minimum", "maximum", "values", "pattern", "bins", "threshold", "positive", "truth", "missing_marks"}
+)
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|access_?key|private_?key|signature", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:{1,2}//?\S+|[A-Za-z][A-Za-z0-9+.-]*::\S+")
 
@@ -15,9 +18,10 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:{1,2}//?\S+|[A-Za-z][A-Za-z0-9+.-]*:
 def public_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return `spec` without anything that says where the source lies or how to get in.
 
-    Paths and URLs keep their last part without its query (`people.parquet`), database URLs their dialect; SQL text
-    and store options are private as a whole (a query may quote a person); so is every value under a key that sounds
-    like a secret. Everything else stays as it is.
+    Paths and URLs keep their last part without its query (`people.parquet`), database URLs their dialect. SQL text and
+    store options are private as a whole (a query may quote a person); so is every text under a key that sounds like a
+    secret. Rules, bins and labels of columns may be extremes and labels of the source, hence are private as well.
+    Everything else stays as it is.
 
     >>> public_spec({"source": {"path": "s3://key:secret@bucket/in/people.parquet?sig=1"}, "seed": 7})
     {'source': {'path': 'people.parquet'}, 'seed': 7}
@@ -45,7 +49,11 @@ def public_location(location: str) -> str:
 
 
 def _public(key: str, value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if value is None:
+        return None
+    if key in _SOURCE_KEYS:
+        return PRIVATE
+    if isinstance(value, bool | int | float):
         return value
     if key in _PRIVATE_KEYS or _SECRET.search(key):
         return PRIVATE

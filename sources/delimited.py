@@ -72,9 +72,6 @@ def _delimiter(sample: str) -> str:
         agree = widths.count(widths[0]) if widths else 0
         if widths and widths[0] > cells and agree >= 0.8 * len(widths):
             best, cells = candidate, widths[0]
-    if cells == 1:
-        header = sample.split("\n", 1)[0]
-        best = max(DELIMITERS, key=header.count) if any(mark in header for mark in DELIMITERS) else ","
     return best
 
 

@@ -1,5 +1,6 @@
 """Canonical datasets written in the types that files have, the same bytes for the same rows."""
 
+import csv
 import io
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,11 @@ def write_table(frame: pd.DataFrame, path: Path, format: Format) -> None:  # noq
         files.write_bytes(path, sink.getvalue())
     elif format == "csv":
         plain = pd.DataFrame({name: _csv(frame[name]) for name in frame.columns}, columns=list(frame.columns))
-        text = plain.to_csv(index=False, lineterminator="\n")
+        bare_return = any("\r" in name or plain[name].astype(str).str.contains("\r").any() for name in plain.columns)
+        quoting: Literal[0, 1] = (
+            csv.QUOTE_ALL if bare_return else csv.QUOTE_MINIMAL
+        )  # which leaves a bare carriage return unquoted
+        text = plain.to_csv(index=False, lineterminator="\n", quoting=quoting)
         files.write_bytes(path, text.encode("utf-8", "strict"))
     else:
         raise SourceInputError("unknown format of a table", seen=format, remedy="choose parquet or csv")

@@ -1,11 +1,11 @@
 """`tabular.autoregressive`: a masked network that knows every conditional distribution of a table's tokens.
 
 Rows become small integers (`codec`). In training a part of each row is hidden, and one residual trunk predicts all
-hidden tokens at once: in half of the batch a random part of random size, so that any columns can be conditioned on
-without rejection; in the other half what follows a prefix of the sampling order, because that is what unconditional
-sampling asks for. Each row's loss is weighted by T / hidden, after Uria, Murray and Larochelle 2014 (arXiv 1310.1757,
-equation 9) and Hoogeboom et al. 2022 (arXiv 2110.02037). Sampling fills columns from low to high entropy, all coarse
-tokens before all fine ones, with stratified uniforms per column. Validation is the exact likelihood in that order.
+hidden tokens at once: in some rows a random part of random size, so that any columns can be conditioned on without
+rejection; in most what follows a prefix of the sampling order, because that is what unconditional sampling asks for,
+and there the very next token weighs more than the later ones. Each row's loss is weighted by T / hidden, after Uria,
+Murray and Larochelle 2014 (arXiv 1310.1757, equation 9) and Hoogeboom et al. 2022 (arXiv 2110.02037). Sampling fills
+columns from low to high entropy, with stratified uniforms per column. Validation is the exact likelihood in that order.
 
 # B batch, T tokens of a row, V sizes of all tokens together, H width
 """
@@ -13,9 +13,8 @@ tokens before all fine ones, with stratified uniforms per column. Validation is 
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +24,9 @@ from torch import Tensor, nn
 
 from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, OnStep
 from generators.device import Device, resolve
-from generators.nn.residual import Trunk
-from generators.nn.segments import draw, offsets_of, segmented_cross_entropy, stratified_uniforms
-from generators.nn.tokens import TokenHeads, TokenInput
+from generators.nn.segments import segmented_cross_entropy
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
+from generators.tabular.masked import MaskedNetwork, draw_rows
 from generators.tabular.model_files import load_model, save_model
 from generators.training import loop
 from generators.training.batches import ShuffledRows, hold_out
@@ -39,7 +37,6 @@ from sources.randomness import derive
 
 NAME = "tabular.autoregressive"
 SUMMARY = "masked any-order autoregressive network over coarse and fine tokens; conditions on any columns exactly"
-SAMPLE_ROWS = 16_384  # rows in one piece of sampling
 VALIDATION_FORWARD_ROWS = 24_000  # rows through the network in one validation: a row counts once per token
 MIN_STEPS, MAX_EPOCHS = 600, 300  # the plan where no budget is given; early stopping usually ends it sooner
 MIN_EVALUATE_STEPS, MAX_EVALUATE_STEPS = 40, 200  # validation after an epoch, within these
@@ -58,6 +55,7 @@ class Config:
         learning_rate: its peak.
         weight_decay: of AdamW, on matrices.
         prefix_share: part of a batch that sees a prefix of the sampling order.
+        next_weight: part of such a row's loss that is about the next token alone, 0 to 1.
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping.
@@ -71,11 +69,12 @@ class Config:
     hidden: int | None = None
     depth: int | None = None
     embedding: int = 16
-    dropout: float = 0.05
+    dropout: float = 0.1
     batch_size: int | None = None
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    prefix_share: float = 0.5
+    prefix_share: float = 0.8
+    next_weight: float = 0.5
     ema_decay: float = 0.999
     patience: int = 12
     validation_share: float = 0.1
@@ -84,37 +83,12 @@ class Config:
     precision: str = "auto"
 
 
-class Network(nn.Module):
-    """All conditionals of all tokens: B T (with unknowns) -> logits B V."""
-
-    def __init__(
-        self, tokens: tuple[Token, ...], *, width: int, hidden: int, depth: int, embedding: int, dropout: float
-    ) -> None:
-        """Build it; the output begins at zero, the bias is set by `begin_at`."""
-        super().__init__()
-        sizes = [token.size for token in tokens]
-        ranks = [token.ranks for token in tokens]
-        self.input = TokenInput(sizes, ranks, embedding, width)
-        self.trunk = Trunk(width, hidden, depth, dropout)
-        self.heads = TokenHeads(sizes, ranks, width)
-
-    @torch.no_grad()
-    def begin_at(self, marginals: Sequence[Tensor]) -> None:
-        """Set the output bias to the logarithm of the `marginals`, float size each."""
-        self.heads.bias.copy_(torch.cat(list(marginals)).log())
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits, B V, for int64 tokens, B T."""
-        logits: Tensor = self.heads(self.trunk(self.input(tokens)))
-        return logits
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Fitted:
     """What `fit` or `load` leaves behind; `network` is None where no column needs one."""
 
     codec: TableCodec
-    network: Network | None
+    network: MaskedNetwork | None
     order: tuple[int, ...]
     device: Device
     config: Config
@@ -157,7 +131,7 @@ class Autoregressive:
         held_out = hold_out(len(train), seed=derive(seed, NAME), share=config.validation_share, groups=_entities(train))
         rows = torch.from_numpy(data[~held_out]).to(device.torch)
         picks = ShuffledRows(len(rows), config.batch_size or 1, seed=derive(seed, NAME, "batches"))
-        objective = _Objective(network, codec.tokens, order, config.prefix_share)
+        objective = _Objective(network, codec.tokens, order, config)
         matrices = [p for p in network.parameters() if p.ndim > 1]
         vectors = [p for p in network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -217,7 +191,9 @@ class Autoregressive:
             _check_given(given, n, codec)
             tokens, allowed = _known_tokens(given, codec)
         if fitted.network is not None:
-            tokens = _draw_rows(fitted, fitted.network, tokens, allowed, seed)
+            tokens = draw_rows(
+                fitted.network, codec.tokens, fitted.order, tokens, allowed, device=fitted.device, seed=seed
+            )
         frame = codec.decode(tokens, seed=seed)
         if given is not None:
             for name in given.columns:
@@ -235,7 +211,7 @@ class Autoregressive:
             config=fitted.config,
             codec=fitted.codec,
             weights={} if fitted.network is None else fitted.network.state_dict(),
-            extra={"order": list(fitted.order), "precision": fitted.device.precision},
+            extra={"order": list(fitted.order)},
         )
 
 
@@ -244,11 +220,17 @@ def build(config: Config) -> Autoregressive:
     return Autoregressive(config)
 
 
-def load(path: Path, *, device: str = "auto") -> Autoregressive:
-    """Return the fitted synthesizer that `save` wrote into the folder `path`."""
+def load(path: Path, *, device: str | None = None) -> Autoregressive:
+    """Return the fitted synthesizer that `save` wrote into the folder `path`.
+
+    Args:
+        path: the folder.
+        device: as in `Config`; None is the CPU where the model was fitted with `device="cpu"`, else `auto`.
+
+    """
     fields, codec, weights, extra = load_model(path, family=NAME)
     config = Config(**{**fields, "codec": CodecConfig(**fields["codec"])})
-    resolved = resolve(device)
+    resolved = resolve(device or ("cpu" if config.device == "cpu" else "auto"), precision=config.precision)
     network = None
     if codec.tokens:
         with isolated_rng(0, resolved.torch):  # the weights are replaced; construction must not touch global state
@@ -265,12 +247,13 @@ def load(path: Path, *, device: str = "auto") -> Autoregressive:
 class _Objective:
     """What is minimised, and what is validated."""
 
-    def __init__(self, network: Network, tokens: Sequence[Token], order: Sequence[int], prefix_share: float) -> None:
+    def __init__(self, network: MaskedNetwork, tokens: Sequence[Token], order: Sequence[int], config: Config) -> None:
         self.network = network
         self.sizes = [token.size for token in tokens]
-        self.prefix_share = prefix_share
+        self.prefix_share, self.next_weight = config.prefix_share, config.next_weight
         device = network.heads.bias.device
         self.unknown = torch.tensor(self.sizes, device=device)
+        self.order = order
         self.rank = torch.empty(len(order), dtype=torch.int64, device=device)  # place of each token in the order
         self.rank[torch.tensor(order, device=device)] = torch.arange(len(order), device=device)
         self.fine = [place for place, token in enumerate(tokens) if token.parent is not None]
@@ -290,14 +273,24 @@ class _Objective:
             known[:, self.fine] &= known[:, self.parents]
             scored[:, self.fine] = known[:, self.parents] & ~known[:, self.fine]
         count = scored.sum(1, keepdim=True).clamp(min=1)
-        return self._cross_entropy(tokens, known, scored * (T / B / count))
+        weights = scored * (T / count)
+        following = self.rank == length  # a fine token always follows its coarse one, so it is scored here
+        weights[:cut] = (1 - self.next_weight) * weights[:cut] + self.next_weight * T * following
+        return self._cross_entropy(tokens, known, weights / B)
 
     def nats_per_row(self, tokens: Tensor, _generator: torch.Generator) -> Tensor:
         """Return the mean negative log likelihood of rows in the sampling order, exactly, for int64 tokens B T."""
         B, T = tokens.shape
         length = torch.arange(T, device=tokens.device).repeat_interleave(B)[:, None]
-        scored = (self.rank == length).float() / B
-        return self._cross_entropy(tokens.repeat(T, 1), self.rank < length, scored)
+        hidden = torch.where(self.rank < length, tokens.repeat(T, 1), self.unknown)
+        features = self.network.trunk(self.network.input(hidden))
+        weights = torch.split(self.network.heads.table(), self.sizes)
+        biases = torch.split(self.network.heads.bias, self.sizes)
+        total = torch.zeros((), device=tokens.device)
+        for place, part in zip(self.order, torch.split(features, B), strict=True):  # a head sees its own prefix alone
+            logits = nn.functional.linear(part.float(), weights[place], biases[place])
+            total += nn.functional.cross_entropy(logits.float(), tokens[:, place])
+        return total
 
     def _cross_entropy(self, tokens: Tensor, known: Tensor, weights: Tensor) -> Tensor:
         logits = self.network(torch.where(known, tokens, self.unknown))
@@ -317,11 +310,11 @@ def _resolved(config: Config, num_rows: int, device: Device) -> Config:
     )
 
 
-def _network(codec: TableCodec, config: Config) -> Network:
+def _network(codec: TableCodec, config: Config) -> MaskedNetwork:
     assert config.width is not None
     assert config.hidden is not None
     assert config.depth is not None
-    return Network(
+    return MaskedNetwork(
         codec.tokens,
         width=config.width,
         hidden=config.hidden,
@@ -332,13 +325,18 @@ def _network(codec: TableCodec, config: Config) -> Network:
 
 
 def _order(tokens: Sequence[Token], marginals: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """Return the sampling order: coarse before fine, low entropy before high."""
+    """Return the sampling order: columns from low to high entropy, each fine token after its coarse one."""
 
     def entropy(place: int) -> float:
         shares = marginals[place][marginals[place] > 0] / marginals[place].sum()
         return float(-(shares * np.log(shares)).sum())
 
-    return tuple(sorted(range(len(tokens)), key=lambda place: (tokens[place].level == "fine", entropy(place), place)))
+    def key(place: int) -> tuple[float, int, bool]:
+        parent = tokens[place].parent
+        coarse = place if parent is None else parent
+        return entropy(coarse), coarse, parent is not None
+
+    return tuple(sorted(range(len(tokens)), key=key))
 
 
 def _entities(train: Dataset) -> np.ndarray | None:
@@ -361,89 +359,7 @@ def _identity(config: Config, codec: TableCodec, data: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-# ---------------------------------------------------------------------- sampling
-
-
-@torch.inference_mode()
-def _draw_rows(
-    fitted: _Fitted, network: Network, tokens: np.ndarray, allowed: Mapping[int, np.ndarray], seed: int
-) -> np.ndarray:
-    """Return tokens, int16 N T, in which every unknown one (-1) has been drawn."""
-    n = len(tokens)
-    result = torch.from_numpy(tokens.astype(np.int64))
-    todo = [place for place in fitted.order if n and int(tokens[0, place]) < 0]
-    todo.sort(key=lambda place: place not in allowed)  # what is restricted conditions all others, so it comes first
-    uniforms = {}
-    for place in todo:
-        token = fitted.codec.tokens[place]
-        generator = torch.Generator()
-        generator.manual_seed(derive(seed, "draw", token.column, token.level))
-        uniforms[place] = stratified_uniforms(n, generator)
-    painter = _Painter(fitted, network)
-    for start in range(0, n, SAMPLE_ROWS):
-        piece = slice(start, start + SAMPLE_ROWS)
-        result[piece] = painter.fill(
-            result[piece],
-            {place: uniforms[place][piece] for place in todo},
-            {place: mask[piece] for place, mask in allowed.items()},
-        )
-    return result.numpy().astype(np.int16)
-
-
-class _Painter:
-    """Fills in tokens column after column; the input layer is a running sum of table rows."""
-
-    def __init__(self, fitted: _Fitted, network: Network) -> None:
-        self.tokens = fitted.codec.tokens
-        self.device = fitted.device
-        self.network = network
-        self.start, self.gains = network.input.tables()
-        offsets = offsets_of(fitted.codec.sizes)
-        weight, bias = network.heads.table(), network.heads.bias
-        self.heads = [(weight[a:b], bias[a:b]) for a, b in pairwise(offsets)]
-        self.forbidden = [~torch.from_numpy(token.emit).to(self.device.torch) for token in self.tokens]
-
-    def fill(self, tokens: Tensor, uniforms: Mapping[int, Tensor], allowed: Mapping[int, np.ndarray]) -> Tensor:
-        """Return int64 tokens B T, the places in `uniforms` drawn in their order."""
-        device = self.device.torch
-        tokens = tokens.to(device)
-        features = self.start.repeat(len(tokens), 1)
-        known = [place for place in range(len(self.tokens)) if place not in uniforms]
-        for place in known:
-            features += self.gains[place][tokens[:, place]]
-        states, state = torch.unique(tokens[:, known], dim=0, return_inverse=True) if known else _one_state(tokens)
-        num_states = len(states)
-        for place, uniform in uniforms.items():
-            token = self.tokens[place]
-            if num_states * 2 < len(tokens):  # rows that are still alike share one pass through the trunk
-                first = torch.empty(num_states, dtype=torch.int64, device=device)
-                first[state] = torch.arange(len(tokens), device=device)
-                probabilities = self._probabilities(features[first], place)[state]
-            else:
-                probabilities = self._probabilities(features, place)
-            if token.valid is not None and token.parent is not None:
-                probabilities = probabilities * torch.from_numpy(token.valid).to(device)[tokens[:, token.parent]]
-            if place in allowed:
-                probabilities = probabilities * torch.from_numpy(allowed[place]).to(device)
-            tokens[:, place] = draw(probabilities, uniform.to(device))
-            features += self.gains[place][tokens[:, place]]
-            if num_states * 2 < len(tokens):
-                found, state = torch.unique(state * token.size + tokens[:, place], return_inverse=True)
-                num_states = len(found)
-        return tokens.cpu()
-
-    def _probabilities(self, features: Tensor, place: int) -> Tensor:
-        """Return the distribution of the token at `place`, float64 B size."""
-        with self.device.autocast():
-            hidden = self.network.trunk(features)
-        weight, bias = self.heads[place]
-        logits = hidden.float() @ weight.T + bias
-        probabilities: Tensor = logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
-        return probabilities
-
-
-def _one_state(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    return tokens[:1], torch.zeros(len(tokens), dtype=torch.int64, device=tokens.device)
+# ---------------------------------------------------------------------- conditioning
 
 
 def _check_given(given: pd.DataFrame, n: int, codec: TableCodec) -> None:

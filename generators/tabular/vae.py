@@ -57,6 +57,9 @@ class Config:
         embedding: numbers per token at the input.
         components: of the prior at most.
         dropout: in the trunks.
+        blank: mean share of a row's tokens that the encoder does not see in training. It cannot tell single rows apart
+            then, which helps where columns are many and rows few (0.4 takes 1.4 nats off the validation loss of 450
+            rows of German credit), and weakens what columns have to do with each other where they are few.
         batch_size: rows a step, at most a quarter of the training rows.
         learning_rate: its peak, for both networks.
         prior_learning_rate: the same for the mixture, which must follow the posteriors faster than they move.
@@ -72,13 +75,14 @@ class Config:
 
     """
 
-    latent: int = 32
+    latent: int = 16
     width: int = 256
     hidden: int = 512
     depth: int = 2
     embedding: int = 16
     components: int = 256
     dropout: float = 0.05
+    blank: float = 0.0
     batch_size: int = 1_024
     learning_rate: float = 2e-3
     prior_learning_rate: float = 3e-2
@@ -101,6 +105,8 @@ class Config:
         for name in ("dropout", "validation_share", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise GeneratorInputError(f"{NAME}: {name} must lie in [0, 1)", seen=getattr(self, name))
+        if not 0 <= self.blank <= 1 / 2:
+            raise GeneratorInputError(f"{NAME}: blank must lie in [0, 1/2]", seen=self.blank)
         for name in ("weight_decay", "kl_warmup_steps"):
             if getattr(self, name) < 0:
                 raise GeneratorInputError(f"{NAME}: {name} must not be negative", seen=getattr(self, name))
@@ -355,10 +361,11 @@ def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity
     """Return one phase: the negative evidence lower bound, its divergence weighted by the batch's second part."""
     encoder, decoder = networks["encoder"], networks["decoder"]
     assert isinstance(decoder, Decoder)
+    unknown = torch.tensor(decoder.sizes, device=device.torch)
 
     def loss(batch: tuple[Tensor, float], generator: torch.Generator) -> Tensor:
         rows, divergence_weight = batch
-        mean, log_variance = encoder(rows)
+        mean, log_variance = encoder(_blanked(rows, unknown, config.blank, generator) if networks.training else rows)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         z = mean + torch.exp(log_variance / 2) * noise
         weights = torch.full(rows.shape, 1 / len(rows), device=rows.device)
@@ -385,6 +392,13 @@ def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity
         device=device,
         identity=identity,
     )
+
+
+def _blanked(rows: Tensor, unknown: Tensor, blank: float, generator: torch.Generator) -> Tensor:
+    """Return int64 tokens B T with a share of each row, uniform in [0, 2 `blank`], replaced by `unknown`, T."""
+    share = 2 * blank * torch.rand((len(rows), 1), generator=generator, device=rows.device)
+    hidden = torch.rand(rows.shape, generator=generator, device=rows.device) < share
+    return torch.where(hidden, unknown, rows)
 
 
 def _identity(config: Config, codec: TableCodec, tokens: Tensor) -> str:

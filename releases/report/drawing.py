@@ -95,7 +95,7 @@ def bars(
     parts: list[str] = []
     for row, text in enumerate(labels):
         y = 1 + row * step
-        parts.append(_text(left - 5, y + step * 0.72, _shorten(text, 13), "tick", "end"))
+        parts.append(_text(left - 5, y + step * 0.72, _shorten(text, 12), "tick", "end"))
         parts.append(_rect(left, y + 2.5, x(synthetic[row]) - left, step - 5, "synthetic"))
         if real is not None:
             parts.append(_line(x(real[row]), y + 0.5, x(real[row]), y + step - 0.5, "real"))
@@ -151,7 +151,7 @@ def heat_map(names: Sequence[str], shortfall: Sequence[Sequence[float | None]], 
     """
     size = len(names)
     cell = max(9.0, min(26.0, 560 / max(size, 1)))
-    left, below = 130.0, 96.0
+    left, below = 130.0, 84.0
     width, height = left + cell * (size - 1) + 70, cell * (size - 1) + below
     parts: list[str] = []
     for row in range(1, size):

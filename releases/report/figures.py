@@ -37,13 +37,16 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
 def public_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     """Return what the public page adds, from the public part of the pictures: columns and groups of synthetic rows.
 
-    How well single pairs agree is left out: so many numbers about the source are more than a verdict needs.
+    How well single pairs agree is left out: so many numbers about the source are more than a verdict needs. So are groups
+    cut at the quarters of the real rows, which would tell where these lie.
     """
     order = {name: place for place, name in enumerate(schema.names)}
     columns = tuple(sorted(pictures.columns, key=lambda one: order.get(one.name, len(order))))
     drawn = [one for one in columns if one.labels or one.public_edges is not None]
+    cut = {column.name for column in schema.columns if column.kind in ("numeric", "datetime") and column.bins is None}
+    groups = tuple(group for group in pictures.groups if group.column not in cut)
     return _common(
-        Pictures(columns=tuple(drawn), pairs=None, projection=None, groups=pictures.groups, distances=None),
+        Pictures(columns=tuple(drawn), pairs=None, projection=None, groups=groups, distances=None),
         schema,
         private=False,
     )
@@ -128,5 +131,5 @@ def _edge(edge: float, *, moment: bool) -> str:
     """Return the end of an axis; moments come in years."""
     if not moment:
         return words.signed(edge, 3)
-    year = int(edge // 1)
-    return f"{year}-{int((edge - year) * 12) + 1:02d}"
+    year, month = divmod(round(edge * 12), 12)
+    return f"{year}-{month + 1:02d}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from releases.public import ALL_ROWS, PublicMeasurement, badness
+from releases.public import ALL_ROWS, FIXED_SUBJECTS, PublicMeasurement, badness
 from releases.report import words
 from releases.report.drawing import Whisker, span_of, whisker_row
 from releases.report.glossary import Unit, entry_of
@@ -150,7 +150,7 @@ def _block(measurements: Sequence[Judged]) -> Block:
 
 
 def _row(one: Judged, whisker: Whisker, span: tuple[float, float], unit: Unit, *, quiet: bool) -> Row:
-    subject = "All rows" if one.subject == ALL_ROWS else one.subject
+    subject = one.subject.capitalize() if one.subject in FIXED_SUBJECTS else one.subject
     value = words.quantity(one.value, unit)
     between = words.interval(one.low, one.high, unit)
     status = words.STATUSES[one.status]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from releases.report.glossary import Unit
 
+_LEAST_P = 1e-9  # below it, how small does not matter
 Bound = float | tuple[float, float]
 MINUS = "−"  # noqa: RUF001 - a real minus sign
 OUTCOMES = {
@@ -21,7 +22,7 @@ def quantity(value: float | None, unit: Unit) -> str:
     """Return a value in its unit.
 
     >>> quantity(0.0123, "points"), quantity(0.531, "plain"), quantity(2e-7, "p"), quantity(None, "plain")
-    ('1.2 points', '0.531', '2 × 10⁻⁷', 'not measured')
+    ('1.2 points', '0.531', 'p = 2 × 10⁻⁷', 'not measured')
     """
     if value is None:
         return "not measured"
@@ -33,7 +34,7 @@ def quantity(value: float | None, unit: Unit) -> str:
     if unit == "ratio":
         return f"{signed(value, 3)} ×"
     if unit == "p":
-        return probability(value)
+        return f"p < {probability(_LEAST_P)}" if value < _LEAST_P else f"p = {probability(value)}"
     return signed(value, 3)
 
 
@@ -49,7 +50,8 @@ def interval(low: float | None, high: float | None, unit: Unit) -> str:
         return f"{signed(100 * low, 2)} to {signed(100 * high, 2)}"
     if unit == "p":
         return f"{probability(low)} to {probability(high)}"
-    return f"{signed(low, 3)} to {signed(high, 3)}"
+    digits = 2 if max(abs(low), abs(high)) < 0.1 else 3  # noqa: PLR2004 - small ends are noise beyond two digits
+    return f"{signed(low, digits)} to {signed(high, digits)}"
 
 
 def limit(bound: Bound | None, direction: str, unit: Unit) -> str:
@@ -64,6 +66,8 @@ def limit(bound: Bound | None, direction: str, unit: Unit) -> str:
         return interval(bound[0], bound[1], unit) + {"points": " points", "percent": " %", "ratio": " ×"}.get(unit, "")
     if bound == 0 and direction == "lower_is_better":
         return "none allowed" if unit == "plain" else "at most 0"
+    if unit == "p":
+        return f"p of {probability(bound)} or more"
     return f"{'at most' if direction == 'lower_is_better' else 'at least'} {quantity(bound, unit)}"
 
 
@@ -93,7 +97,7 @@ def probability(value: float) -> str:
     if mantissa == 10:  # noqa: PLR2004 - rounded up into the next decade
         mantissa, exponent = 1, exponent + 1
     superscript = str(-exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa} × 10⁻{superscript}"
+    return f"{mantissa} × 10⁻{superscript}" if mantissa > 1 else f"10⁻{superscript}"
 
 
 def duration(seconds: float | None) -> str:

@@ -428,6 +428,21 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         assert_frame_equal(third.sample(9, seed=3).frame, resumed.sample(9, seed=3).frame, check_exact=True)
 
 
+def test_a_fit_that_the_clock_ended_is_reproduced_by_its_number_of_steps(
+    name: str, family: Family, fits: dict[str, tuple[Synthesizer, Dataset, Path]], tmp_path: Path
+) -> None:
+    _, train, _ = fits[name]
+    timed = family.build(family.config())
+    budget = Budget(seconds=0.5)
+    report = timed.fit(train, seed=7, budget=budget, run_dir=tmp_path / "timed", on_step=ignore_step)
+    assert report.stopped_by == ("time" if report.steps else "closed_form")
+    counted = family.build(family.config())
+    budget = Budget(steps=report.steps or None)
+    again = counted.fit(train, seed=7, budget=budget, run_dir=tmp_path / "counted", on_step=ignore_step)
+    assert again.steps == report.steps
+    assert_frame_equal(timed.sample(60, seed=3).frame, counted.sample(60, seed=3).frame, check_exact=True)
+
+
 # ---------------------------------------------------------------------- what is learnt
 
 

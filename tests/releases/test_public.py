@@ -104,6 +104,9 @@ def test_locations_keep_their_last_part(location: str, shown: str) -> None:
 def test_a_spec_keeps_its_settings_and_loses_its_secrets() -> None:
     spec = {
         "source": {"sql": "select 'Ann'", "url": "mysql://a:b@h/d", "options": {"key": "AKIA"}},
+        "schema": {
+            "columns": {"age": {"kind": "numeric", "rules": {"maximum": 97, "minimum": None}, "bins": [31, 57]}}
+        },
         "budget": {"minutes": 5, "steps": None},
         "candidates": ["tabular.vae", {"kind": "tabular.gan", "token_dim": 8}],
         "description": "from https://ann:pw@host/x?sig=1, see there",
@@ -111,6 +114,9 @@ def test_a_spec_keeps_its_settings_and_loses_its_secrets() -> None:
     }
     assert public_spec(spec) == {
         "source": {"sql": PRIVATE, "url": "mysql", "options": PRIVATE},
+        "schema": {
+            "columns": {"age": {"kind": "numeric", "rules": {"maximum": PRIVATE, "minimum": None}, "bins": PRIVATE}}
+        },
         "budget": {"minutes": 5, "steps": None},
         "candidates": ["tabular.vae", {"kind": "tabular.gan", "token_dim": 8}],
         "description": "from x see there",

@@ -84,7 +84,7 @@ def test_the_kind_is_told_from_the_content(name: str, values: object, kind: Kind
     ],
 )
 def test_numbers_lie_on_the_coarsest_lattice_that_writes_them(
-    values: object, decimals: int | None, integer: bool
+    values: object, decimals: int | None, *, integer: bool
 ) -> None:
     column = column_of(values)
     assert (column.decimals, column.integer) == (decimals, integer)

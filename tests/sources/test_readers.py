@@ -14,6 +14,7 @@ from sources.errors import SourceInputError
 from sources.readers import SourceSpec, read, read_table
 
 HEADER = b"name,age\n"
+SURVEY = "676760f996c2"  # of the bundled survey as CSV
 
 
 def written(folder: Path, data: bytes, name: str = "table.csv") -> Path:
@@ -218,9 +219,6 @@ def test_the_survey_is_the_bundled_one() -> None:
     assert len(frame) == 6366
     assert hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()[:12] == SURVEY
     assert "fair" in statsmodels_sets()
-
-
-SURVEY = "676760f996c2"
 
 
 @pytest.mark.parametrize(("name", "shape"), [("iris", (150, 5)), ("wine", (178, 14)), ("digits", (1797, 65))])

@@ -25,12 +25,12 @@ from validators.measurement import Measurement
 from validators.privacy.neighbours import as_labels, as_numbers
 from validators.statistics.intervals import newcombe, normal_ends
 
-RATE_TOLERANCE, MEAN_TOLERANCE = 0.1, 0.05
-"""A rate may move by a tenth of itself (of its complement above one half), a mean by a twentieth of a standard
+RATE_TOLERANCE, MEAN_TOLERANCE = 0.05, 0.05
+"""A rate may move by a twentieth of itself (of its complement above one half), a mean by a twentieth of a standard
 deviation, before `outcome_shift` looks at it: the best models are off by that much, and a test without tolerance
 refuses every model once the table is large enough."""
 
-SINGLE_WEIGHT = 0.8
+SINGLE_WEIGHT = 0.9
 """The part of the error of `outcome_shift` that single groups have; combinations, which are many, have the rest."""
 
 MAX_LABELS = 8
@@ -40,6 +40,9 @@ PASS_POWER = 0.9995
 TAIL = 0.005
 LEAST_VARIANCE = 0.16
 """Of a rate when it is asked how large a group must be: intervals of small rates are longer on one side."""
+
+EXACT_BELOW = 100
+"""Synthetic rows of a group below which Fisher's test stays exact; above it the observed table counts half (mid-p)."""
 
 LEAST_ROWS = 20
 """Rows that a group needs on either side for its mean to be nearly normal."""
@@ -118,6 +121,7 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     """Return the two-sided p-value of `the synthetic rate is as the real one but for the tolerance`, by Fisher's test.
 
     The tolerance is given to the synthetic count before it is tested, so the test keeps its level in small groups too.
+    In groups of `EXACT_BELOW` rows and more it is the mid-p value (Lancaster 1961).
 
     Args:
         hits: positive outcomes in the synthetic and the real group.
@@ -129,6 +133,9 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     below, above = min(float(n), math.floor(k + slack)), max(0.0, math.ceil(k - slack))
     low = stats.hypergeom.cdf(below, n + real_n, below + real_k, n)
     high = stats.hypergeom.sf(above - 1, n + real_n, above + real_k, n)
+    if n >= EXACT_BELOW:
+        low -= stats.hypergeom.pmf(below, n + real_n, below + real_k, n) / 2
+        high -= stats.hypergeom.pmf(above, n + real_n, above + real_k, n) / 2
     return float(min(1.0, 2 * min(low, high)))
 
 
@@ -256,7 +263,7 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
                     if times * p < best[0]:
                         best = (times * p, subject, one.name, rate, real_rate)
     p, subject, name, rate, real_rate = best
-    reading = "No group's outcomes have moved by more than a tenth, as far as chance lets one say."
+    reading = "No group's outcomes have moved by more than is tolerated, as far as chance lets one say."
     if p < 1:
         numbers = f"{rate:.3g} in the synthetic rows, {real_rate:.3g} in the real ones"
         reading = f"The {name} for {subject} is {numbers} (p = {p:.2g})."

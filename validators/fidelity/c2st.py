@@ -59,7 +59,7 @@ def cross_validated_auc(
     aucs, variances = [], []
     for held in range(NUM_FOLDS):
         inside, outside = fold != held, fold == held
-        model = classifier(categorical, int(inside.sum()), rng).fit(X[inside], y[inside])
+        model = classifier(X[inside], y[inside], categorical, rng)
         scores, labels = model.decision_function(X[outside]), y[outside]
         auc, of_positive, of_negative = placements(scores[labels == 1], scores[labels == 0])
         aucs.append(auc)

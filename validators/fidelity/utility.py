@@ -126,13 +126,13 @@ def _tstr(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Gener
 def _predict(learnt: Task, X: np.ndarray, target: Target, rng: np.random.Generator) -> np.ndarray:
     """Return the predictions for `X` of a model that has learnt `learnt`: probabilities (float N K) or numbers."""
     if target.num_classes is None:
-        return np.asarray(regressor(target.categorical, len(learnt), rng).fit(learnt.X, learnt.y).predict(X))
+        return np.asarray(regressor(learnt.X, learnt.y, target.categorical, rng).predict(X))
     known = np.unique(learnt.y).astype(np.int64)
     probabilities = np.zeros((len(X), target.num_classes))
     if len(known) == 1:  # nothing to learn: the model says the same of every row
         probabilities[:, known[0]] = 1.0
         return probabilities
-    model = classifier(target.categorical, len(learnt), rng).fit(learnt.X, learnt.y)
+    model = classifier(learnt.X, learnt.y, target.categorical, rng)
     probabilities[:, known] = model.predict_proba(X)
     return probabilities
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from scipy import stats
 
 from generators.base import Budget, FitReport, GeneratorInputError, ignore_step
-from generators.tabular import autoregressive
+from generators.tabular import autoregressive, masked
 from generators.tabular.autoregressive import Autoregressive, Config, build
 from sources.dataset import Dataset
 from sources.schema import Column, Schema
@@ -136,7 +137,7 @@ def test_more_rows_than_one_piece_are_drawn_and_marginals_are_stratified(
     # The learnt share has the error of N rows; the draw adds none, so 5 of them are a false alarm rate below 1e-5.
     for town in ("Brno", "Oslo"):
         assert abs(first[town] - train[town]) < 5 * np.sqrt(train[town] * (1 - train[town]) / N)
-    monkeypatch.setattr(autoregressive, "SAMPLE_ROWS", 700)
+    monkeypatch.setattr(masked, "SAMPLE_ROWS", 700)
     pieces = model.sample(5_000, seed=8).frame
     assert (pieces["town"] == whole["town"]).mean() > 0.99  # other batch sizes round differently
 
@@ -148,7 +149,7 @@ def test_validation_is_the_exact_likelihood_in_sampling_order(fitted: tuple[Auto
     assert state.network is not None
     tokens = state.codec.tokens
     rows = torch.from_numpy(state.codec.encode(law(40, seed=9).frame)).long().clamp(min=0)
-    objective = autoregressive._Objective(state.network, tokens, state.order, 0.5)
+    objective = autoregressive._Objective(state.network, tokens, state.order, SMALL)
     with torch.no_grad():
         total = 0.0
         for step, place in enumerate(state.order):
@@ -159,6 +160,16 @@ def test_validation_is_the_exact_likelihood_in_sampling_order(fitted: tuple[Auto
             logits = state.network(seen)[:, start : start + tokens[place].size]
             total += float(torch.nn.functional.cross_entropy(logits, rows[:, place]))
         assert float(objective.nats_per_row(rows, torch.Generator())) == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16 autocast"])
+def test_a_loaded_model_samples_in_the_precision_it_was_fitted_in(tmp_path: Path, precision: str) -> None:
+    model = build(replace(SMALL, precision=precision, device="cpu"))
+    report = model.fit(law(300, seed=1), seed=1, budget=Budget(steps=5), run_dir=tmp_path / "run", on_step=ignore_step)
+    assert report.precision == precision
+    model.save(tmp_path / "model")
+    loaded = autoregressive.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.sample(200, seed=2).frame, model.sample(200, seed=2).frame)
 
 
 def test_importing_it_needs_no_more_than_the_science_stack() -> None:

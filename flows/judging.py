@@ -1,0 +1,291 @@
+"""Judging: evidence in, verdict out; for candidates of a run and, as `understudy judge`, for data made elsewhere.
+
+This module knows neither Prefect nor torch.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flows.errors import Exit, FlowInputError
+from flows.opening import check_roles, check_target, names_of, overrides_of
+from flows.progress import Bars, Narrator, narrator
+from flows.spec_file import load_spec
+from releases.report.page import render_private
+from sources.conform import conform, conform_loosely
+from sources.dataset import Dataset
+from sources.errors import SourceInputError, did_you_mean
+from sources.files import write_text
+from sources.inference import infer_common
+from sources.overrides import ColumnOverrides, SchemaOverrides
+from sources.readers import read_table
+from sources.schema import Role, Schema
+from validators.contract import unfit_report
+from validators.evidence import Evidence
+from validators.gate import Outcome, Verdict, decide
+from validators.judge import judge
+from validators.measurement import FAMILIES, Status
+from validators.pictures import Pictures, pictures
+from validators.policy import Policy
+from validators.report import Report
+
+EXITS = {
+    Outcome.PASS: Exit.OK,
+    Outcome.REFUSE: Exit.REFUSED,
+    Outcome.INCONCLUSIVE: Exit.INCONCLUSIVE,
+    Outcome.INVALID: Exit.INCONCLUSIVE,
+}
+MOST_REASONS = 8
+MOST_OVERRIDES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One table of synthetic rows, judged.
+
+    Args:
+        report, verdict: of the judge and of the gate.
+        evidence: what was looked at; None where the table did not have the columns of the schema.
+
+    """
+
+    report: Report
+    verdict: Verdict
+    evidence: Evidence | None
+
+    def pictures(self) -> Pictures | None:
+        """Return the plain numbers of the plots, or None where there is nothing to draw."""
+        return None if self.evidence is None else pictures(self.evidence, self.report, self.report.seed)
+
+
+def judge_table(
+    table: pd.DataFrame,
+    *,
+    train: Dataset,
+    holdout: Dataset | None,
+    reference: Dataset | None,
+    policy: Policy,
+    seed: int,
+    bars: Bars,
+    name: str,
+) -> Judgement:
+    """Return the judgement on a raw table of synthetic rows.
+
+    Args:
+        table: as it was read; cells that do not fit the schema break the contract.
+        train, holdout, reference: see `validators.evidence.Evidence`.
+        policy, seed: see `validators.judge.judge`.
+        bars, name: where progress is shown, and under which name.
+
+    """
+    schema = train.schema
+    synthetic, mismatches = conform_loosely(table, schema)
+    if synthetic is None or mismatches:
+        holdout_rows = 0 if holdout is None else len(holdout)
+        report = unfit_report(
+            table, mismatches, train=train, holdout_rows=holdout_rows, policy=policy, seed=seed
+        )
+        return Judgement(report=report, verdict=decide(report, policy), evidence=None)
+    evidence = Evidence(
+        train=train, holdout=holdout, reference=reference, synthetic=synthetic, schema=schema, policy=policy
+    )
+    report = judge(evidence, seed=seed, on_step=lambda metrics: bars.step(name, metrics))
+    return Judgement(report=report, verdict=decide(report, policy), evidence=evidence)
+
+
+def judge_command(
+    *,
+    train: str,
+    holdout: str | None,
+    synthetic: str,
+    target: str | None,
+    protected: Sequence[str],
+    spec: str | None,
+    policy: str | None,
+    report: Path | None,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> Exit:
+    """Judge files; see `understudy judge --help`.
+
+    Raises:
+        UserError: a file cannot be read, a role names no column, the report's folder cannot be written.
+
+    """
+    voice = narrator(quiet=quiet or as_json)
+    loaded = None if spec is None else load_spec(spec, check_candidates=False)
+    rules = Policy.from_spec(policy or (loaded.policy if loaded else "standard"))
+    overrides = overrides_of(loaded.table, place=str(spec)) if loaded else SchemaOverrides()
+    if report is not None:
+        check_folder(report, option="--report")
+    table = _synthetic_table(synthetic)
+    frames = [read_table(path) for path in (train, holdout) if path is not None]
+    schema = infer_common(frames, _with_roles(overrides, [str(name) for name in frames[0].columns], target, protected))
+    check_roles(schema, place=train)
+    parts = [conform(frame, schema) for frame in frames]
+    check_target(parts[0], place=train, column=f"--target {target}" if target else "")
+    rows = " · ".join(f"{label} {len(part):,}" for label, part in zip(("train", "holdout"), parts, strict=False))
+    voice.line("judge", f"{rows} · synthetic {len(table):,} rows × {len(table.columns)} columns   policy {rules.name}")
+    with voice.bars("", ("checks",)) as bars:
+        judgement = judge_table(
+            table,
+            train=parts[0],
+            holdout=parts[1] if len(parts) > 1 else None,
+            reference=None,
+            policy=rules,
+            seed=seed,
+            bars=bars,
+            name="checks",
+        )
+        bars.done("checks", tally(judgement.report))
+    say_verdict(voice, judgement.verdict)
+    evidence = None
+    if report is not None:
+        evidence = write_evidence(report, judgement, schema, title=Path(synthetic).name)
+        voice.line("evidence", str(evidence))
+    code = EXITS[judgement.verdict.outcome]
+    if as_json:
+        plain = {**verdict_json(judgement.verdict), "exit": int(code), "evidence": evidence and str(evidence)}
+        say_json({**plain, "measurements": [one.to_json() for one in judgement.report.measurements]})
+    return code
+
+
+def write_evidence(folder: Path, judgement: Judgement, schema: Schema, *, title: str, **story: Any) -> Path:
+    """Write `evidence.html` and `report.json` into `folder` and return the page; both are private.
+
+    Args:
+        folder: made when absent.
+        judgement: whose evidence it is.
+        schema: of the judged columns.
+        title: heading of the page.
+        story: further arguments of `render_private`.
+
+    """
+    page = render_private(
+        report=judgement.report,
+        verdict=judgement.verdict,
+        pictures=judgement.pictures(),
+        schema=schema,
+        title=title,
+        **story,
+    )
+    write_text(folder / "report.json", judgement.report.dumps())
+    write_text(folder / "evidence.html", page)
+    return folder / "evidence.html"
+
+
+def tally(report: Report) -> str:
+    """Return how many measurements of each family passed, and the smallest leak that would have been seen."""
+    counts = []
+    for family in FAMILIES:
+        statuses = [one.status for one in report.measurements if one.family == family]
+        if statuses:
+            counts.append(f"{family} {sum(status is Status.PASS for status in statuses)}/{len(statuses)}")
+    leak = next((one.detail for one in report.measurements if one.name == "detectable_leak"), {})
+    sees = f"   sees a leak of ≥ {leak['rows']:,} rows in {leak['of']:,}" if leak.get("rows") else ""
+    return " · ".join(counts) + sees
+
+
+def say_verdict(voice: Narrator, verdict: Verdict, *, of: str = "") -> None:
+    """Say the outcome and, one a line, the reasons."""
+    voice.line("verdict", verdict.outcome.value + (f"   {of}" if of else ""))
+    if verdict.overrides:
+        rest = len(verdict.overrides) - MOST_OVERRIDES
+        shown = "; ".join(verdict.overrides[:MOST_OVERRIDES]) + (f"; and {rest} more" if rest > 0 else "")
+        voice.line("", f"policy changed: {shown}")
+    reasons = verdict.reasons[:MOST_REASONS]
+    if not reasons:
+        return
+    family_width = max(len(reason.family) for reason in reasons)
+    name_width = max(len(reason.name) for reason in reasons)
+    for reason in reasons:
+        name = reason.name.replace("_", " ")
+        head = f"{reason.family:<{family_width}}  {name:<{name_width}}"
+        voice.line("", f"{head}  {reason.subject}: {reason.reading}")
+    if len(verdict.reasons) > len(reasons):
+        voice.line("", f"and {len(verdict.reasons) - len(reasons)} more reasons")
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as plain JSON values."""
+    reasons = [
+        {"family": one.family, "name": one.name, "subject": one.subject, "status": one.status.value, "reading": one.reading}
+        for one in verdict.reasons
+    ]
+    return {"outcome": verdict.outcome.value, "reasons": reasons, "overrides": list(verdict.overrides)}
+
+
+def say_json(plain: dict[str, Any]) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def check_folder(folder: Path, *, option: str) -> None:
+    """Refuse a folder that cannot be made or written, before any work is done; make nothing.
+
+    Raises:
+        FlowInputError: a file stands in its way, or its rights forbid.
+
+    """
+    import os  # noqa: PLC0415 - one use
+
+    here = folder.absolute()
+    while not os.path.lexists(here) and here != here.parent:
+        here = here.parent
+    if not here.is_dir():
+        raise FlowInputError(f"{option}: {here} is a file, not a folder", seen=str(folder), remedy="give another folder")
+    if not os.access(here, os.W_OK | os.X_OK):
+        raise FlowInputError(f"{option}: {here} cannot be written", seen=str(folder), remedy="give another folder")
+
+
+def _synthetic_table(path: str) -> pd.DataFrame:
+    """Return the synthetic table; one without any row is judged too, and refused."""
+    try:
+        return read_table(path)
+    except SourceInputError as error:
+        if "a header and no rows" not in error.what:
+            raise
+        return _header_only(path)
+
+
+def _header_only(path: str) -> pd.DataFrame:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - for empty Parquet files alone
+
+    if Path(path).suffix.lower() in (".parquet", ".pq"):
+        return pd.DataFrame(columns=pq.read_schema(path).names, dtype=object)
+    with Path(path).open(encoding="utf-8-sig") as file:
+        return pd.read_csv(file, nrows=0, dtype=object, sep=None, engine="python")
+
+
+def _with_roles(
+    overrides: SchemaOverrides, known: Sequence[str], target: str | None, protected: Iterable[str]
+) -> SchemaOverrides:
+    """Return the overrides with the roles of the command line on top of those of the spec."""
+    columns = dict(overrides.columns)
+    groups = [name for given in protected for name in _names(given, known)]
+    roles: list[tuple[str, str, Role]] = [("--protected", name, "protected") for name in groups]
+    if target is not None:
+        columns = {name: replace(one, role=None) if one.role == "target" else one for name, one in columns.items()}
+        roles.append(("--target", target, "target"))
+    for option, name, role in roles:
+        if name not in known:
+            raise FlowInputError(f"{option}: no such column{did_you_mean(name, known)}", seen=name, remedy=names_of(known))
+        if option == "--target" and name in groups:
+            raise FlowInputError(
+                "--target: the same column is protected", seen=name, remedy="a column has one role; name another one"
+            )
+        columns[name] = replace(columns.get(name, ColumnOverrides()), role=role)
+    return replace(overrides, columns=columns)
+
+
+def _names(given: str, known: Sequence[str]) -> list[str]:
+    """Return the column names in `A,B`; a name that holds commas itself stands alone."""
+    return [given] if given in known else [name.strip() for name in given.split(",") if name.strip()]
+
+

@@ -1,0 +1,252 @@
+"""The way of the data as one Prefect flow: eight steps down, none up.
+
+    read source -> contract check -> split (train | holdout | reference)
+      -> fit candidates -> sample -> judge each -> gate -> publish, or keep the evidence alone
+
+What Prefect gets to see is the name of the release and its run folder. Spec, rows and progress travel in a
+`Company`, held in a context variable, because whatever is a parameter of a flow is sent to its server.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from flows import stages, tasks
+from flows.candidates import budgets
+from flows.errors import FlowInputError, NothingFitted
+from flows.judging import EXITS, tally, verdict_json
+from flows.opening import Opened
+from flows.progress import Bars, Narrator, clock
+from flows.run_folder import RunFolder
+from flows.spec import CandidateSpec, Spec
+from flows.stages import Tried
+from generators.base import Budget, Diverged, GeneratorInputError
+from sources.errors import UserError
+from sources.files import write_json
+from sources.split import Split
+from validators.gate import Outcome, Verdict
+from validators.policy import Policy
+
+BUDGET_WORDS = {"time": "time budget struck", "steps": "step budget reached", "early_stopping": "stopped early"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """What a run travels with.
+
+    Args:
+        spec, place: the spec and how messages name its file.
+        folder: the run's folders, claimed.
+        voice: where it speaks.
+        opened: the source, where the command line has read it already.
+
+    """
+
+    spec: Spec
+    place: str
+    folder: RunFolder
+    voice: Narrator
+    opened: Opened | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """How a run ended.
+
+    Args:
+        verdict: on the chosen candidate.
+        chosen: the kind of the candidate that was released, or came nearest.
+        release: the folder of the version, None unless published.
+        evidence: the private page.
+        tried: kind and outcome of each candidate.
+
+    """
+
+    verdict: Verdict
+    chosen: str
+    release: Path | None
+    evidence: Path
+    tried: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, as `--json` prints them."""
+        return {
+            **verdict_json(self.verdict),
+            "exit": int(EXITS[self.verdict.outcome]),
+            "chosen": self.chosen,
+            "release": None if self.release is None else str(self.release),
+            "report": None if self.release is None else str(self.release / "report.html"),
+            "evidence": str(self.evidence),
+            "candidates": [{"kind": kind, "outcome": outcome} for kind, outcome in self.tried],
+        }
+
+
+COMPANY: ContextVar[Company] = ContextVar("company")
+
+
+@flow(name="release", flow_run_name="{name}", persist_result=False, validate_parameters=False)
+def release(name: str, run_folder: str) -> State[Released]:
+    """Run the whole way for the spec in `COMPANY`; a refusal is a completed run with the name of its verdict.
+
+    Args:
+        name: of the release.
+        run_folder: where its private files go.
+
+    """
+    company = COMPANY.get()
+    assert (company.spec.name, str(company.folder.path)) == (name, run_folder)
+    spec, voice, folder = company.spec, company.voice, company.folder
+    policy = Policy.from_spec(spec.policy)
+    opened = tasks.read_source(spec, company.place, company.opened)
+    contract = tasks.check_contract(opened, company.place)
+    _say_source(voice, opened, len(contract.rules))
+    split = tasks.split_source(opened, spec.seed)
+    _say_split(voice, split)
+    limits = budgets(spec)
+    tried = fit_all(company, split, limits, rows=spec.rows or len(opened.dataset))
+    tried = judge_all(company, split, tried, policy)
+    chosen = tasks.gate(tried)
+    assert chosen.judgement is not None
+    verdict = chosen.judgement.verdict
+    budget = limits[tried.index(chosen)]
+    provenance = stages.provenance_of(
+        spec, tried, chosen, budget=budget, split=split, source_fingerprint=opened.fingerprint, folder=folder
+    )
+    published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
+    version = None if published is None else published.name
+    page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
+    ended = Released(
+        verdict=verdict,
+        chosen=chosen.candidate.kind,
+        release=published,
+        evidence=page,
+        tried=tuple((one.candidate.kind, one.outcome) for one in tried),
+    )
+    write_json(folder.path / "outcome.json", ended.to_json())
+    state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)
+    return state
+
+
+def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: int) -> list[Tried]:
+    """Fit every candidate and draw its rows; one that cannot learn this data is noted, the others go on.
+
+    Raises:
+        FlowInputError: no candidate can learn this data.
+        NothingFitted: no candidate is left, and at least one diverged.
+
+    """
+    names = labels_of(company.spec)
+    tried: list[Tried] = []
+    refused: list[UserError] = []
+    with company.voice.bars("fit", names) as bars:
+        for position, (candidate, budget, name) in enumerate(zip(company.spec.candidates, limits, names, strict=True)):
+            try:
+                tried.append(_fit_one(company, split, candidate, budget, name, position, rows, bars))
+            except GeneratorInputError as error:
+                refused.append(error)
+                tried.append(Tried(candidate=candidate, failure=error.what))
+                bars.done(name, f"cannot learn this data: {error.what}")
+            except Diverged as error:
+                tried.append(Tried(candidate=candidate, failure=str(error)))
+                bars.done(name, f"diverged: {error}")
+    if any(one.fit for one in tried):
+        return tried
+    if len(refused) == len(tried):
+        first = refused[0]
+        raise FlowInputError(f"no candidate can learn this data: {first.what}", seen=first.seen, remedy=first.remedy)
+    raise NothingFitted("; ".join(f"{one.candidate.kind}: {one.failure}" for one in tried))
+
+
+def _fit_one(
+    company: Company,
+    split: Split,
+    candidate: CandidateSpec,
+    budget: Budget,
+    name: str,
+    position: int,
+    rows: int,
+    bars: Bars,
+) -> Tried:
+    spec, folder = company.spec, company.folder
+    key = stages.fit_key(split.train, candidate, seed=spec.seed, budget=budget)
+    seen: list[Mapping[str, Any]] = []
+
+    def on_step(metrics: Mapping[str, Any]) -> None:
+        seen[:] = [metrics]
+        bars.step(name, metrics)
+
+    def once(*, anew: bool) -> stages.Reference:
+        return tasks.fit.with_options(refresh_cache=anew)(
+            split.train,
+            candidate,
+            name=name,
+            seed=spec.seed,
+            budget=budget,
+            key=key,
+            fits=folder.fits.resolve(),
+            on_step=on_step,
+        )
+
+    reference = once(anew=False)
+    if not stages.holds(reference):  # somebody tidied up: what Prefect remembers is no longer there
+        reference = once(anew=True)
+    report = reference["report"]
+    ended = BUDGET_WORDS.get(report["stopped_by"], "")
+    how = f"step {report['steps']:,}  {ended}".strip() if report["steps"] else ""
+    bars.done(name, f"done {clock(report['seconds'])}  {how}  {'' if seen else '(kept from an earlier run)'}".rstrip())
+    sampled = tasks.sample(reference, candidate.kind, rows, spec.seed, folder.candidate(position, candidate.kind))
+    return Tried(candidate=candidate, fit=reference, sample=sampled)
+
+
+def judge_all(company: Company, split: Split, tried: Sequence[Tried], policy: Policy) -> list[Tried]:
+    """Judge the rows of every candidate that has some."""
+    names = labels_of(company.spec)
+    judged = []
+    with company.voice.bars("judge", tuple(name for one, name in zip(tried, names, strict=True) if one.sample)) as bars:
+        for position, (one, name) in enumerate(zip(tried, names, strict=True)):
+            if one.sample is None:
+                judged.append(one)
+                continue
+            judgement = tasks.judge(
+                one.sample,
+                split,
+                policy=policy,
+                seed=company.spec.seed,
+                folder=company.folder.candidate(position, one.candidate.kind),
+                bars=bars,
+                name=name,
+            )
+            bars.done(name, tally(judgement.report))
+            judged.append(replace(one, judgement=judgement))
+    return judged
+
+
+def labels_of(spec: Spec) -> tuple[str, ...]:
+    """Return one name for each candidate, numbered where a family is tried twice."""
+    kinds = [candidate.kind for candidate in spec.candidates]
+    return tuple(
+        kind if kinds.count(kind) == 1 else f"{kind} #{kinds[: position + 1].count(kind)}"
+        for position, kind in enumerate(kinds)
+    )
+
+
+def _say_source(voice: Narrator, opened: Opened, num_rules: int) -> None:
+    schema = opened.schema
+    broken = len(opened.contract.broken)
+    contract = f"contract ok ({num_rules} rules{f', {broken} warnings' if broken else ''})"
+    roles = [f"{len(schema.protected)} protected"] if schema.protected else []
+    roles += [f"target {schema.target.name}"] if schema.target else []
+    voice.line(
+        "source", f"{len(opened.dataset):,} rows × {len(schema.columns)} columns   {contract}   {' · '.join(roles)}".rstrip()
+    )
+
+
+def _say_split(voice: Narrator, split: Split) -> None:
+    parts = f"train {len(split.train):,} · holdout {len(split.holdout):,} · reference {len(split.reference):,}"
+    repeated = f"   {split.duplicates:,} rows repeat another exactly" if split.duplicates else ""
+    voice.line("split", parts + repeated)

@@ -1,0 +1,97 @@
+"""`understudy run`: the spec and the source are opened first, then Prefect is started for the flow."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.errors import Exit, NothingFitted
+from flows.judging import EXITS, say_json, say_verdict
+from flows.opening import Opened, check_target, open_source, parts_of
+from flows.progress import Narrator, narrator
+from flows.run_folder import RunFolder, claimed, folder_of, relative
+from flows.settings import prefect_for_one_run, prepare_prefect
+from flows.spec import Spec
+from flows.spec_file import load_spec, plain_spec
+from sources.files import write_json
+from validators.gate import Outcome
+
+
+def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_json: bool) -> Exit:
+    """Run the flow for a spec file; see `understudy run --help`.
+
+    Raises:
+        UserError: the spec, the source, or the output folder must be changed; nothing is left behind.
+
+    """
+    voice = narrator(quiet=quiet or as_json)
+    spec = load_spec(spec_file, sets)
+    folder = folder_of(spec, out)
+    opened = open_source(spec, place=spec_file)
+    check_target(opened.dataset, place=spec_file)
+    parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
+    _say_head(voice, spec)
+    try:
+        with claimed(folder):
+            released = _run_flow(spec, spec_file, folder, voice, opened)
+    except KeyboardInterrupt:
+        _say_kept(folder)
+        return Exit.INTERRUPTED
+    except NothingFitted as error:
+        sys.stderr.write(f"error: every candidate failed: {error}\n       nothing was published\n")
+        return Exit.INCONCLUSIVE
+    code = EXITS[released.verdict.outcome]
+    if as_json:
+        say_json(released.to_json())
+        return code
+    others = " · ".join(f"{kind} {outcome}" for kind, outcome in released.tried if kind != released.chosen)
+    say_verdict(voice, released.verdict, of=released.chosen + (f"   ({others})" if others else ""))
+    if released.verdict.outcome is Outcome.PASS and released.release is not None:
+        rows = spec.rows or len(opened.dataset)
+        voice.line("published", f"{relative(released.release)}   {rows:,} rows · {', '.join(spec.publish.formats)}")
+        voice.line("report", relative(released.release / "report.html"))
+        voice.line("", f"private evidence: {relative(released.evidence)}")
+    else:
+        voice.line("", "nothing was published.")
+        voice.line("evidence", relative(released.evidence))
+        voice.line("to try", "more minutes or rows, another candidate; what each check means: docs/metrics.md")
+    return code
+
+
+def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened) -> Any:
+    prepare_prefect(folder.root / "prefect")
+    from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+
+    write_json(folder.path / "spec.json", plain_spec(spec))
+    company = Company(spec=spec, place=spec_file, folder=folder, voice=voice, opened=opened)
+    token = COMPANY.set(company)
+    try:
+        with prefect_for_one_run(folder.results):
+            return release(name=spec.name, run_folder=str(folder.path))
+    finally:
+        COMPANY.reset(token)
+
+
+def _say_head(voice: Narrator, spec: Spec) -> None:
+    from importlib.metadata import version  # noqa: PLC0415 - one use
+
+    from generators.device import resolve  # noqa: PLC0415 - imports torch
+
+    device = resolve().name
+    cores = f" ({os.cpu_count()} cores)" if device == "cpu" else ""
+    limits = [f"{spec.budget.minutes:g} min"] if spec.budget.minutes else []
+    limits += [f"{spec.budget.steps:,} steps"] if spec.budget.steps else []
+    voice.line(
+        f"understudy {version('understudy')}",
+        f" · {spec.name} · seed {spec.seed} · {device}{cores} · budget {' and '.join(limits)}",
+    )
+
+
+def _say_kept(folder: RunFolder) -> None:
+    kept = sorted(path.parent for path in folder.fits.glob("*/checkpoints")) if folder.fits.is_dir() else []
+    done = len(list(folder.fits.glob("*/fit.json"))) if folder.fits.is_dir() else 0
+    sys.stderr.write(
+        "stopped by Ctrl-C; nothing was published\n"
+        f"kept: {done} finished fits, {len(kept)} checkpoints in {relative(folder.fits)}\n"
+        "run the same command again to go on from there\n"
+    )

@@ -1,0 +1,83 @@
+"""`understudy sample`: rows from a fitted model. They have not been judged, and stay where the model is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flows.candidates import family_of
+from flows.errors import Exit, FlowInputError
+from flows.judging import check_folder, names_of
+from flows.progress import narrator
+from generators.base import Synthesizer
+from generators.registry import SYNTHESIZERS
+from sources.conform import conform
+from sources.errors import did_you_mean
+from sources.schema import Schema
+from sources.storage import Format, to_storage, write_table
+
+FORMATS: Mapping[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+
+
+def sample_command(model: str, rows: int, output: Path, *, given: Sequence[str], seed: int, force: bool) -> Exit:
+    """Draw `rows` rows from the model in the folder `model` into the file `output`.
+
+    Raises:
+        UserError: no model is there, a condition means nothing, or the file cannot be written.
+
+    """
+    form = FORMATS.get(output.suffix.lower())
+    if form is None:
+        raise FlowInputError(f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one")
+    if output.is_dir() or (output.exists() and not force):
+        raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
+    check_folder(output.absolute().parent, option="--output")
+    synthesizer = load_model(Path(model))
+    conditions = _conditions(synthesizer.sample(0, seed=seed).schema, given, rows)
+    drawn = synthesizer.sample(rows, seed=seed, given=conditions)
+    write_table(to_storage(drawn), output, form)
+    narrator(quiet=False).line("sampled", f"{output}   {rows:,} rows, not judged: keep them where the source is")
+    return Exit.OK
+
+
+def load_model(folder: Path) -> Synthesizer:
+    """Return the fitted synthesizer that a run saved.
+
+    Raises:
+        FlowInputError: there is no model, or `folder` is a release, which never holds one.
+
+    """
+    remedy = "give the model's folder of a run: runs/fits/…/model, which runs/fits/…/fit.json names"
+    if (folder / "MANIFEST.json").is_file():
+        raise FlowInputError(f"{folder}: a release holds rows, never a model", remedy=remedy)
+    if not folder.is_dir():
+        raise FlowInputError(f"{folder}: no such folder", remedy=remedy)
+    inner = folder / "model" if (folder / "fit.json").is_file() else folder
+    try:
+        plain: dict[str, Any] = json.loads((inner.parent / "fit.json").read_text(encoding="utf-8"))
+        kind = str(plain["report"]["family"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FlowInputError(f"{folder}: no model of a run", remedy=remedy) from None
+    if kind not in SYNTHESIZERS:
+        raise FlowInputError(f"{folder}: a model of an unknown family", seen=kind, remedy="use the version that made it")
+    return family_of(kind).load(inner)
+
+
+def _conditions(schema: Schema, given: Sequence[str], rows: int) -> pd.DataFrame | None:
+    """Return `COLUMN=VALUE` conditions in canonical form, one row for each to be drawn."""
+    if not given:
+        return None
+    values: dict[str, str] = {}
+    for condition in given:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise FlowInputError("--given: not of the form column=value", seen=condition, remedy="write --given sex=Female")
+        if name not in schema.names:
+            hint = did_you_mean(name, schema.names)
+            raise FlowInputError(f"--given: no such column{hint}", seen=name, remedy=names_of(schema.names))
+        values[name] = value
+    part = Schema(columns=tuple(schema[name] for name in schema.names if name in values))
+    one_row = pd.DataFrame({name: pd.Series([values[name]] * rows, dtype=object) for name in part.names})
+    return conform(one_row, part).frame

@@ -1,0 +1,255 @@
+"""The work of a run, one plain function a step; `flows.tasks` wraps them for Prefect, which they do not know.
+
+Large things pass between steps as references: a path, the SHA-256 of what lies there, and its rows.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from flows.candidates import config_of, family_of
+from flows.judging import Judgement, judge_table, write_evidence
+from flows.progress import Bars
+from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineage_key, one_at_a_time
+from flows.spec import CandidateSpec, Spec
+from flows.spec_file import plain_spec
+from generators.base import Budget, OnStep
+from releases.provenance import Candidate, FittedModel, Provenance
+from releases.publish import publish
+from sources.dataset import Dataset
+from sources.files import write_json
+from sources.fingerprint import fingerprint
+from sources.randomness import derive
+from sources.readers import read_table
+from sources.schema import Schema
+from sources.split import Split
+from sources.storage import to_storage, write_table
+from validators.gate import Outcome
+from validators.policy import Policy
+
+Reference = dict[str, Any]
+"""Plain JSON: `path`, `sha256`, `rows`, and for a fit its `report`, `config` and `key`."""
+ROOT = Path(__file__).resolve().parent.parent
+ORDER = (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.REFUSE, Outcome.INVALID)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One candidate after its judgement.
+
+    Args:
+        candidate: of the spec.
+        fit, sample: references; None where the fit failed.
+        judgement: on the sample; None where the fit failed.
+        failure: why it never came to a judgement, in words.
+
+    """
+
+    candidate: CandidateSpec
+    fit: Reference | None = None
+    sample: Reference | None = None
+    judgement: Judgement | None = None
+    failure: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's word, or FAILED."""
+        return self.judgement.verdict.outcome.value if self.judgement else "FAILED"
+
+
+def fit_key(train: Dataset, candidate: CandidateSpec, *, seed: int, budget: Budget) -> str:
+    """Return the digest of everything that decides a fit; equal keys give equal models, so a model is kept under it."""
+    return digest_of_json(
+        {
+            "task": "fit",
+            "family": candidate.kind,
+            "config": asdict(config_of(candidate)),
+            "train": fingerprint(train),
+            "seed": fit_seed(seed, candidate.kind),
+            "budget": asdict(budget),
+            "code": code_digest(),
+        }
+    )
+
+
+def fit_seed(seed: int, kind: str) -> int:
+    """Return the seed of a family's fit; budgets do not enter, so that a step reached reproduces its bytes."""
+    return derive(seed, "fit", kind)
+
+
+@cache
+def code_digest() -> str:
+    """Return the digest of the code and the libraries that make a model from data."""
+    digest = hashlib.sha256()
+    for room in ("generators", "sources"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    for library in ("torch", "numpy", "pandas", "sdv"):
+        digest.update(f"{library}=={version_of(library)}".encode())
+    return digest.hexdigest()
+
+
+def fit(
+    train: Dataset, candidate: CandidateSpec, *, seed: int, budget: Budget, key: str, fits: Path, on_step: OnStep
+) -> Reference:
+    """Fit the candidate on `train`, going on from a checkpoint where one is left, and return the model's reference.
+
+    Raises:
+        GeneratorError: the family cannot learn this data, or diverged.
+
+    """
+    folder = fits / key[:16]
+    config = config_of(candidate)
+    with one_at_a_time(folder):
+        synthesizer = family_of(candidate.kind).build(config)
+        report = synthesizer.fit(
+            train,
+            seed=fit_seed(seed, candidate.kind),
+            budget=budget,
+            run_dir=folder / "checkpoints",
+            on_step=on_step,
+        )
+        model = folder / "model"
+        if model.exists():
+            shutil.rmtree(model)
+        synthesizer.save(model)
+        reference: Reference = {
+            "path": str(model.resolve()),
+            "sha256": digest_of_folder(model),
+            "rows": len(train),
+            "key": key,
+            "config": json.loads(json.dumps(asdict(config))),
+            "report": json.loads(json.dumps(asdict(report))),
+        }
+        write_json(folder / "fit.json", reference)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they have served
+    return reference
+
+
+def sample(fitted: Reference, *, family: str, rows: int, seed: int, folder: Path) -> Reference:
+    """Draw `rows` rows from a fitted model into `folder/sample.parquet` and return its reference."""
+    synthesizer = family_of(family).load(Path(fitted["path"]))
+    drawn = synthesizer.sample(rows, seed=derive(seed, "sample", family))
+    path = folder / "sample.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(to_storage(drawn), path, "parquet")
+    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": rows}
+
+
+def holds(reference: Reference) -> bool:
+    """Return whether what the reference names is still there, unchanged."""
+    path = Path(reference["path"])
+    if path.is_dir():
+        return digest_of_folder(path) == reference["sha256"]
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == reference["sha256"]
+
+
+def judge_sample(sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str) -> Judgement:
+    """Judge the rows as they lie in the file, which are the rows that would be published."""
+    judgement = judge_table(
+        read_table(sampled["path"]),
+        train=split.train,
+        holdout=split.holdout,
+        reference=split.reference,
+        policy=policy,
+        seed=derive(seed, "judge"),
+        bars=bars,
+        name=name,
+    )
+    write_json(folder / "report.json", judgement.report.to_json())
+    return judgement
+
+
+def best_of(tried: Sequence[Tried]) -> Tried:
+    """Return the candidate to release, or the one nearest to it.
+
+    PASS before INCONCLUSIVE before REFUSE before INVALID; among equals the smallest distance of the C2ST AUC from
+    0.5 (nobody tells its rows from real ones), then the smallest loss on three-way marginals, then the spec's order.
+    """
+    judged = [one for one in tried if one.judgement is not None]
+    assert judged, "a run without any judged candidate has ended earlier"
+    return min(judged, key=lambda one: (_rank(one), _value(one, "c2st", 0.5), _value(one, "kway_3", 0.0)))
+
+
+def _rank(one: Tried) -> int:
+    assert one.judgement is not None
+    return ORDER.index(one.judgement.verdict.outcome)
+
+
+def _value(one: Tried, name: str, best: float) -> float:
+    assert one.judgement is not None
+    found = [m.value for m in one.judgement.report.measurements if m.name == name and m.value is not None]
+    return abs(found[0] - best) if found else float("inf")
+
+
+def provenance_of(
+    spec: Spec, tried: Sequence[Tried], chosen: Tried, *, budget: Budget, split: Split, source_fingerprint: str, folder: RunFolder
+) -> Provenance:
+    """Return the story of the run for manifest, card and reports."""
+    assert chosen.fit is not None
+    report = chosen.fit["report"]
+    return Provenance(
+        name=spec.name,
+        spec=plain_spec(spec),
+        seed=spec.seed,
+        model=FittedModel(
+            **{**report, "config": chosen.fit["config"], "history": tuple(report["history"]), "notes": tuple(report["notes"])}
+        ),
+        budget_seconds=budget.seconds,
+        budget_steps=budget.steps,
+        split_rows={"train": len(split.train), "holdout": len(split.holdout), "reference": len(split.reference)},
+        source_fingerprint=source_fingerprint,
+        lineage_key=lineage_key(folder),
+        title=spec.title,
+        description=spec.description,
+        license=spec.license,
+        not_for=spec.not_for,
+        candidates=tuple(
+            Candidate(
+                name=one.candidate.kind,
+                outcome=one.outcome,
+                words=words_of(one),
+                seconds=one.fit["report"]["seconds"] if one.fit else None,
+                chosen=one is chosen,
+            )
+            for one in tried
+        ),
+    )
+
+
+def words_of(one: Tried) -> str:
+    """Return in a few words why a candidate has its outcome."""
+    if one.judgement is None:
+        return one.failure
+    verdict = one.judgement.verdict
+    families = list(dict.fromkeys(reason.family for reason in verdict.reasons))
+    return ", ".join(families)
+
+
+def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path) -> Path:
+    """Publish the rows of a candidate that passed; returns the folder of the version."""
+    judgement = chosen.judgement
+    assert judgement is not None
+    assert judgement.evidence is not None
+    return publish(
+        to=to,
+        synthetic=judgement.evidence.synthetic,
+        report=judgement.report,
+        verdict=judgement.verdict,
+        pictures=judgement.pictures(),
+        provenance=provenance,
+        formats=spec.publish.formats,
+    )
+
+
+def write_private(folder: Path, chosen: Tried, schema: Schema, provenance: Provenance, *, version: str | None) -> Path:
+    """Write the private evidence on the candidate into `folder` and return the page."""
+    assert chosen.judgement is not None
+    return write_evidence(folder, chosen.judgement, schema, title="", provenance=provenance, version=version)

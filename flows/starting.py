@@ -1,0 +1,176 @@
+"""`understudy init` and `understudy schema`: from a table to a commented spec, and the JSON Schema of specs.
+
+A commented spec names columns, kinds and reasons. Of values it shows labels that many rows hold, and nothing else:
+no extremes, no rare label, no cell.
+"""
+
+import copy
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flows.candidates import candidates_schema
+from flows.errors import Exit, FlowInputError
+from flows.judging import check_folder, say_json
+from flows.spec import Spec
+from sources.conform import conform
+from sources.files import write_text
+from sources.inference import Finding, examine
+from sources.readers import read_table
+from sources.schema import Column, Schema
+from validators.policy import KNOBS, LIMITS, PRESETS
+
+SCHEMA_FILE = "understudy.schema.json"
+MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+SHOWN_LABELS = 8
+HELD_BY_SHARE = 0.01
+"""Only labels that at least this share of the rows, and `HELD_BY_ROWS` rows, hold are written into a spec."""
+HELD_BY_ROWS = 20
+
+
+def init_command(source: str, output: Path | None, *, force: bool) -> Exit:
+    """Write a commented spec for the table at `source` to `output`, or print it.
+
+    Raises:
+        UserError: the table cannot be read, or `output` exists and `force` is not given.
+
+    """
+    if output is not None:
+        if output.is_dir():
+            raise FlowInputError(f"{output}: a folder, not a file", remedy="give a file name, such as -o spec.yaml")
+        if output.exists() and not force:
+            raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
+        check_folder(output.absolute().parent, option="--output")
+    frame = read_table(source)
+    schema, findings = examine(frame)
+    text = spec_text(source, frame, schema, findings)
+    if output is None:
+        sys.stdout.write(text)
+        return Exit.OK
+    write_text(output, text)
+    sys.stdout.write(
+        f"{output}: {len(frame):,} rows × {len(schema.columns)} columns described; set the roles in it, then:\n"
+        f"  understudy schema > {output.absolute().parent / SCHEMA_FILE}   (help for editors)\n"
+        f"  understudy run {output}\n"
+    )
+    return Exit.OK
+
+
+def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[Finding, ...]) -> str:
+    """Return the commented spec."""
+    dataset = conform(frame, schema)
+    lines = [
+        MODELINE,
+        f"# Written by understudy init from {len(frame):,} rows × {len(schema.columns)} columns. Edit it, then run it.",
+        f"name: {_release_name(source)}",
+        f"source: {{path: {_quoted(source)}}}",
+        "",
+        "# What the columns are. Roles are yours to give: target (what a recipient will predict; at most one),",
+        "# protected (groups that must be treated alike), quasi_identifier, secret, plain.",
+        "schema:",
+        "  # entity_key: …    a column that names the person or thing: its rows are never split over parts",
+        "  columns:",
+    ]
+    for column, finding in zip(schema.columns, findings, strict=True):
+        lines += _column_lines(column, finding, dataset.frame[column.name])
+    lines += [
+        "",
+        "# Synthesizers to try; the best that passes is released. Options: {kind: tabular.vae, latent: 64}.",
+        "candidates: [tabular.autoregressive, tabular.vae, sdv.gaussian_copula]",
+        "# For the fits of all candidates together; those that train share it equally. {steps: 2000} works as well.",
+        "budget: {minutes: 5}",
+        f"rows: {len(frame)}",
+        "seed: 7",
+        f"# {' | '.join(PRESETS)}, or {{preset: standard, c2st: [0.4, 0.6]}}; what differs is shown in the report.",
+        "policy: standard",
+        "publish: {to: releases/, formats: [parquet, csv]}",
+        "",
+        "# Words for the card.",
+        'title: ""',
+        'description: ""',
+        "license: other",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a spec, with the families and limits that exist."""
+    plain: dict[str, Any] = copy.deepcopy(Spec.model_json_schema(by_alias=True))
+    definitions = plain["$defs"]
+    budget = definitions["BudgetSpec"]
+    properties = plain["properties"]
+    properties["candidates"]["items"] = candidates_schema(budget)
+    definitions.pop("CandidateSpec", None)
+    bound = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]}
+    limits: dict[str, Any] = {name: {**bound, "description": limit.reason} for name, limit in LIMITS.items()}
+    limits |= {name: {"type": "number", "description": words} for name, words in KNOBS.items()}
+    properties["policy"] = {
+        "description": properties["policy"].get("description", ""),
+        "default": "standard",
+        "anyOf": [
+            {"enum": list(PRESETS)},
+            {
+                "type": "object",
+                "properties": {"preset": {"enum": list(PRESETS)}, **limits},
+                "additionalProperties": False,
+            },
+        ],
+    }
+    properties["source"] = {"anyOf": [{"type": "string"}, *_forms(properties["source"])]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **plain, "title": "understudy spec"}
+
+
+def schema_command() -> Exit:
+    """Print the JSON Schema of a spec."""
+    say_json(json_schema())
+    return Exit.OK
+
+
+def _forms(source: dict[str, Any]) -> list[dict[str, Any]]:
+    forms: list[dict[str, Any]] = source.get("oneOf") or source.get("anyOf") or [source]
+    return forms
+
+
+def _column_lines(column: Column, finding: Finding, cells: pd.Series) -> list[str]:
+    notes = "; ".join((finding.reason, *finding.notes))
+    missing = float(cells.isna().mean())
+    if missing > 0:
+        notes += f"; {100 * missing:.1f} % missing" if missing >= 0.001 else "; hardly any missing"  # noqa: PLR2004
+    settings = [f"kind: {column.kind}", "role: plain"]
+    if column.missing_marks:
+        settings.append(f"missing_marks: [{', '.join(_quoted(mark) for mark in column.missing_marks)}]")
+    lines = [f"    {_quoted(column.name)}: {{{', '.join(settings)}}}   # {_one_line(notes)}"]
+    labels = _frequent_labels(column, cells)
+    if labels:
+        lines.append(f"      # labels of many rows: {_one_line(', '.join(_quoted(label) for label in labels))}")
+    return lines
+
+
+def _frequent_labels(column: Column, cells: pd.Series) -> list[str]:
+    """Return labels that so many rows hold that they tell nothing of anybody, the most frequent first."""
+    if column.kind != "categorical":
+        return []
+    counts = cells.value_counts()
+    enough = max(HELD_BY_ROWS, HELD_BY_SHARE * len(cells))
+    return [str(label) for label, count in counts.items() if count >= enough][:SHOWN_LABELS]
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as YAML reads it back, in double quotes unless it is a plain word."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text)
+    reserved = text.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+    return text if plain and not reserved else json.dumps(text, ensure_ascii=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _release_name(source: str) -> str:
+    stem = Path(source.split("?", maxsplit=1)[0]).stem
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._").lower()
+    return name or "release"

@@ -1,0 +1,101 @@
+"""The Prefect tasks: each wraps one function of `flows.stages` or `flows.opening` and does nothing itself.
+
+Only `fit` is remembered between runs: its cache key is the digest that `stages.fit_key` makes of the training rows'
+content, the config, the seed, the budget and the code, and what Prefect keeps is a reference in JSON, never a model.
+Prefect's own keys would not do: two tasks with equal inputs share an entry under `INPUTS`, and frames are pickled.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows import opening, stages
+from flows.opening import Opened
+from flows.progress import Bars
+from flows.run_folder import RunFolder
+from flows.spec import CandidateSpec, Spec
+from flows.stages import Reference, Tried
+from generators.base import Budget, OnStep
+from releases.provenance import Provenance
+from sources.contract import ContractResult
+from sources.dataset import Dataset
+from sources.schema import Schema
+from sources.split import Split
+from validators.policy import Policy
+
+
+def _key(_context: Any, parameters: Mapping[str, Any]) -> str:
+    return f"fit-{parameters['key']}"
+
+
+@task(name="read source", cache_policy=NO_CACHE, persist_result=False)
+def read_source(spec: Spec, place: str, opened: Opened | None) -> Opened:
+    """Read and check the source, unless the command line has just done so."""
+    return opened or opening.open_source(spec, place=place)
+
+
+@task(name="check contract", cache_policy=NO_CACHE, persist_result=False)
+def check_contract(opened: Opened, place: str) -> ContractResult:
+    """Return what the source made of the declared rules, which stopped the run if one of severity error is broken."""
+    assert opened.contract.passed, place
+    return opened.contract
+
+
+@task(name="split", cache_policy=NO_CACHE, persist_result=False)
+def split_source(opened: Opened, seed: int) -> Split:
+    """Split into train, holdout and reference."""
+    return opening.parts_of(opened, seed=seed)
+
+
+@task(name="fit", cache_key_fn=_key, persist_result=True, result_serializer="json", task_run_name="fit {name}")
+def fit(
+    train: Dataset,
+    candidate: CandidateSpec,
+    *,
+    name: str,
+    seed: int,
+    budget: Budget,
+    key: str,
+    fits: Path,
+    on_step: OnStep,
+) -> Reference:
+    """Fit one candidate; remembered by `key`."""
+    assert name
+    return stages.fit(train, candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=on_step)
+
+
+@task(name="sample", cache_policy=NO_CACHE, persist_result=False)
+def sample(fitted: Reference, family: str, rows: int, seed: int, folder: Path) -> Reference:
+    """Draw the rows of one candidate."""
+    return stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder)
+
+
+@task(name="judge", cache_policy=NO_CACHE, persist_result=False)
+def judge(
+    sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str
+) -> stages.Judgement:
+    """Judge the rows of one candidate."""
+    return stages.judge_sample(sampled, split, policy=policy, seed=seed, folder=folder, bars=bars, name=name)
+
+
+@task(name="gate", cache_policy=NO_CACHE, persist_result=False)
+def gate(tried: Sequence[Tried]) -> Tried:
+    """Choose the candidate to release, or the one nearest to it."""
+    return stages.best_of(tried)
+
+
+@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
+def publish(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder) -> Path:
+    """Publish the rows that passed."""
+    return stages.publish_best(chosen, spec, provenance, to=folder.releases)
+
+
+@task(name="write evidence", cache_policy=NO_CACHE, persist_result=False)
+def write_evidence(
+    chosen: Tried, schema: Schema, provenance: Provenance, folder: RunFolder, version: str | None
+) -> Path:
+    """Write the private evidence into the run folder; after a refusal this is all that is left."""
+    return stages.write_private(folder.path, chosen, schema, provenance, version=version)

@@ -1,0 +1,43 @@
+"""A small table with structure, and one Prefect for the whole session: in memory, with a home of its own, silent."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.settings import prepare_prefect, prepare_threads
+
+prepare_threads()
+prepare_prefect(Path(tempfile.gettempdir()) / f"understudy-prefect-{os.getpid()}")  # before anything imports Prefect
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """Start Prefect's temporary server once; every flow of the session finds it running."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Prefect's own deprecations are not ours
+        from prefect.server.api.server import SubprocessASGIServer
+    server = SubprocessASGIServer()
+    server.start()
+    yield
+    server.stop()
+
+
+@pytest.fixture
+def survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder with people.csv the working directory: 1,500 rows of a known law."""
+    rng = np.random.default_rng(11)
+    rows = 1_500
+    group = rng.choice(["north", "south"], rows, p=[0.6, 0.4])
+    age = rng.integers(18, 80, rows)
+    wage = np.round(rng.lognormal(7 + 0.01 * age, 0.4, rows), 2)
+    paid = np.where(rng.random(rows) < 1 / (1 + np.exp(-(wage - 1800) / 600)), "yes", "no")
+    pd.DataFrame({"age": age, "group": group, "wage": wage, "paid": paid}).to_csv(tmp_path / "people.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

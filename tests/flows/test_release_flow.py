@@ -1,0 +1,195 @@
+"""The whole flow, for real: a table in, a release or a refusal out."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.cli import command_line
+
+ROOT = Path(__file__).parents[2]
+SPEC = """
+name: people
+source: {path: people.csv}
+schema: {columns: {paid: {role: target, positive: "yes"}, group: {role: protected}}}
+candidates: [sdv.gaussian_copula, {kind: tabular.vae, width: 32, hidden: 32, latent: 4, components: 8}]
+budget: {steps: 40}
+rows: 500
+"""
+
+
+def lenient() -> str:
+    """Return the spec with every limit wide open: what the flow does with a pass, not how good a model is."""
+    from validators.policy import LIMITS
+
+    bounds: dict[str, object] = {}
+    for name, limit in LIMITS.items():
+        if isinstance(limit.bound, tuple):
+            bounds[name] = [1e-9 if limit.bound[0] > 0 else -1e9, 1e9]
+        elif name != "contract_rules":
+            bounds[name] = 1e9 if limit.direction == "lower_is_better" else -1e9
+    return SPEC + f"policy: {json.dumps({'preset': 'research', **bounds})}\n"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_publishes_what_passed_and_repeats_itself(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (survey / "spec.yaml").write_text(lenient())
+    assert command_line(["run", "spec.yaml"]) == 0, capsys.readouterr()
+    first = capsys.readouterr().out
+    assert "verdict    PASS" in first
+    assert "kept from an earlier run" not in first
+    release = survey / "releases" / "people" / "1"
+    assert (release / "MANIFEST.json").is_file()
+    assert len(pd.read_csv(release / "data" / "data.csv")) == 500
+    (run_folder,) = [path for path in (survey / "runs").iterdir() if path.name.startswith("people-")]
+    assert (run_folder / "evidence.html").is_file()
+    assert command_line(["verify", str(release)]) == 0
+
+    # An unchanged source does not train again, and the same spec and seed give the same files.
+    assert command_line(["run", "spec.yaml", "--json"]) == 0
+    out = capsys.readouterr().out
+    plain = json.loads(out[out.index("{\n") :])
+    assert plain["outcome"] == "PASS"
+    assert Path(plain["release"]).name == "2"
+    assert digests(release / "data") == digests(survey / "releases" / "people" / "2" / "data")
+    fits = sorted(path.parent.name for path in survey.glob("runs/fits/*/fit.json"))
+    assert len(fits) == 2
+
+    # Another policy asks for the same fits; a fit that somebody deleted is made again, with the same bytes.
+    before = {name: digests(survey / "runs" / "fits" / name / "model") for name in fits}
+    for path in survey.glob("runs/fits/*/model/*"):
+        path.unlink()
+    assert command_line(["run", "spec.yaml", "--set", "policy.alarm=0.03"]) == 0
+    assert {name: digests(survey / "runs" / "fits" / name / "model") for name in fits} == before
+    assert digests(release / "data") == digests(survey / "releases" / "people" / "3" / "data")
+    capsys.readouterr()
+
+    # One model can be asked for more.
+    vae = next(path.parent for path in survey.glob("runs/fits/*/fit.json") if "tabular.vae" in path.read_text())
+    assert command_line(["sample", str(vae / "model"), "-n", "7", "-o", "more.csv"]) == 0
+    assert len(pd.read_csv("more.csv")) == 7
+    assert command_line(["sample", str(release), "-n", "7", "-o", "none.csv"]) == 2
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_refused_run_publishes_nothing_and_names_its_evidence(
+    survey: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = "policy: {preset: strict}\n"  # a copula cannot know that the wage decides on paid
+    spec = SPEC.split("candidates:")[0] + "candidates: [{kind: tabular.vae, width: 32, hidden: 32}]\nbudget: {steps: 1}\n"
+    (survey / "spec.yaml").write_text(spec + policy)
+    assert command_line(["run", "spec.yaml"]) == 3
+    output = capsys.readouterr()
+    assert "verdict    REFUSE" in output.out
+    assert "nothing was published" in output.out
+    assert not (survey / "releases").exists()
+    (page,) = survey.glob("runs/people-*/evidence.html")
+    assert str(page.relative_to(survey)) in output.out
+    assert json.loads((page.parent / "outcome.json").read_text())["release"] is None
+
+
+def test_what_went_wrong_in_training_is_told_apart(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flows.release_flow import Tried, labels_of
+    from flows.spec_file import check_spec
+    from flows.stages import fit_key
+
+    spec = check_spec(
+        {"name": "a", "source": "b.csv", "candidates": ["tabular.vae", "tabular.vae", "sdv.gaussian_copula"]}, place="a"
+    )
+    assert labels_of(spec) == ("tabular.vae #1", "tabular.vae #2", "sdv.gaussian_copula")
+    assert Tried(candidate=spec.candidates[0], failure="no").outcome == "FAILED"
+    assert callable(fit_key)
+
+
+KILLED = """
+name: people
+source: {path: people.csv}
+candidates: [{kind: tabular.vae, width: 128, hidden: 256}]
+budget: {steps: STEPS}
+seed: 5
+policy: research
+"""
+
+
+def fit_in_process(folder: Path, out: str) -> subprocess.Popen[str]:
+    """Start `understudy run` as a user would, in a process group of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for name in [name for name in environment if name.startswith("PREFECT_")]:
+        del environment[name]
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "run", "spec.yaml", "--out", out, "--quiet"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_checkpoint(process: "subprocess.Popen[str]", folder: Path) -> None:
+    """Wait until training has written a checkpoint and goes on."""
+    deadline_s = time.monotonic() + 90
+    while not any(path.is_file() for path in folder.glob("runs/fits/*/checkpoints/*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s, "no checkpoint in time"
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(survey: Path) -> None:
+    (survey / "spec.yaml").write_text(KILLED.replace("STEPS", "1200"))
+    process = fit_in_process(survey, "killed")
+    try:
+        wait_for_checkpoint(process, survey / "killed")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # with Prefect's temporary server, which is in the group
+        process.communicate()
+    assert not list(survey.glob("killed/runs/fits/*/fit.json")), "it had ended before it was killed"
+    outcomes = []
+    for out in ("killed", "calm"):
+        process = fit_in_process(survey, out)
+        _, error = process.communicate(timeout=120)
+        assert process.returncode in (0, 3, 4), error
+        (model,) = survey.glob(f"{out}/runs/fits/*/model")
+        (sample,) = survey.glob(f"{out}/runs/people-*/1-tabular.vae/sample.parquet")
+        outcomes.append((digests(model), hashlib.sha256(sample.read_bytes()).hexdigest(), process.returncode))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_two_runs_of_one_spec_at_once_do_not_meet(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flows.run_folder import claimed, folder_of
+    from flows.spec_file import load_spec
+
+    (survey / "spec.yaml").write_text(SPEC)
+    folder = folder_of(load_spec("spec.yaml"), Path())
+    with claimed(folder):
+        assert command_line(["run", "spec.yaml"]) == 2
+        error = capsys.readouterr().err
+    assert "another run of this spec is at work" in error
+    assert "remedy: " in error
+
+
+def test_the_terminal_is_told_how_to_go_on_after_ctrl_c(
+    survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows import run
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    (survey / "spec.yaml").write_text(SPEC)
+    monkeypatch.setattr(run, "_run_flow", interrupted)
+    assert command_line(["run", "spec.yaml"]) == 130
+    assert "run the same command again" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""Exact copies against the holdout."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sources.dataset import Dataset
+from sources.randomness import stream
+from sources.schema import Column, Schema
+from validators.evidence import Evidence
+from validators.measurement import Status
+from validators.policy import Policy
+from validators.privacy.copies import exact_copies, row_codes
+
+
+def categories(n: int, seed: int, labels: Any = 4) -> Any:
+    schema = Schema(columns=tuple(Column(name=name, kind="categorical") for name in "abcdef"))
+    cells = stream(seed, "cells").integers(0, labels, (n, 6)).astype(str)
+    return Dataset(frame=pd.DataFrame(cells, columns=list("abcdef"), dtype=object), schema=schema)
+
+
+def judge(train: Any, holdout: Any, synthetic: Any) -> Any:
+    evidence = Evidence(
+        train=train, holdout=holdout, synthetic=synthetic, schema=train.schema, policy=Policy.preset("standard")
+    )
+    (found,) = exact_copies(evidence, stream(0, "unused"))
+    return found
+
+
+def test_row_codes_are_equal_exactly_where_rows_are() -> None:
+    left = pd.DataFrame({"x": [1.0, 1.0, np.nan, np.nan], "y": pd.Series(["a", "b", None, "a"], dtype=object)})
+    codes, other = row_codes([left, left.iloc[[2, 0]]], ["x", "y"])
+    assert len(set(codes)) == 4
+    assert other.tolist() == [codes[2], codes[0]]
+
+
+def test_natural_duplicates_pass_and_copies_among_them_do_not() -> None:
+    for seed in range(10):
+        train, holdout, fresh = (categories(2000, 3 * seed + i) for i in range(3))
+        assert judge(train, holdout, fresh).status is Status.PASS
+    assert judge(train, holdout, train).status is Status.FAIL
+
+
+def test_unequal_parts_and_few_copies(evidence_of: Callable[..., Evidence]) -> None:
+    evidence = evidence_of(1, (1500, 500, 1000))
+    assert exact_copies(evidence, stream(0, "u"))[0].status is Status.PASS
+    for copies, status in ((30, Status.FAIL), (2, Status.PASS)):
+        frame = pd.concat(
+            [evidence.synthetic.frame.iloc[copies:], evidence.train.frame.iloc[:copies]], ignore_index=True
+        )
+        (found,) = exact_copies(
+            replace(evidence, synthetic=Dataset(frame=frame, schema=evidence.schema)), stream(0, "u")
+        )
+        assert found.status is status
+        assert found.detail["looks"]["single rows"]["train"] == copies
+
+
+def test_a_dozen_copies_are_seen_where_fresh_rows_are_few(evidence_of: Callable[..., Evidence]) -> None:
+    for seed in range(5):
+        evidence = evidence_of(seed, (500, 250, 250))
+        assert exact_copies(evidence, stream(0, "u"))[0].status is Status.PASS
+        frame = pd.concat([evidence.synthetic.frame.iloc[12:], evidence.train.frame.iloc[:12]], ignore_index=True)
+        (found,) = exact_copies(
+            replace(evidence, synthetic=Dataset(frame=frame, schema=evidence.schema)), stream(0, "u")
+        )
+        assert found.status is Status.FAIL
+
+
+def test_a_generator_of_common_rows_copies_both_parts_alike_and_passes() -> None:
+    for seed in range(10):
+        train, holdout, pool = (categories(1000, 3 * seed + i) for i in range(3))
+        common = Dataset(
+            frame=pd.concat([train.frame, holdout.frame]).sample(800, random_state=seed, ignore_index=True),
+            schema=train.schema,
+        )
+        assert judge(train, holdout, common).status is Status.PASS
+        assert judge(train, holdout, pool).status is Status.PASS
+
+
+def test_a_new_id_does_not_hide_a_copy_and_copied_ids_are_seen() -> None:
+    schema = Schema(
+        columns=(Column(name="id", kind="id"), Column(name="x", kind="numeric"), Column(name="t", kind="text"))
+    )
+
+    def part(first: Any, seed: int) -> Any:
+        rng = stream(seed, "x")
+        ids = pd.Series([f"id{first + i}" for i in range(300)], dtype=object)
+        texts = pd.Series([f"said {first + i}" for i in range(300)], dtype=object)
+        return Dataset(frame=pd.DataFrame({"id": ids, "x": rng.normal(size=300), "t": texts}), schema=schema)
+
+    train, holdout, fresh = part(0, 1), part(300, 2), part(600, 3)
+    assert judge(train, holdout, fresh).status is Status.PASS
+    renamed = Dataset(frame=train.frame.assign(id=fresh.frame["id"]), schema=schema)
+    assert judge(train, holdout, renamed).detail["worst"] in ("single rows", "single values of t")
+    with_ids = Dataset(frame=fresh.frame.assign(id=train.frame["id"]), schema=schema)
+    found = judge(train, holdout, with_ids)
+    assert found.status is Status.FAIL
+    assert found.detail["worst"] == "single values of id"
+
+
+@pytest.mark.parametrize("part", ["holdout", "rows"])
+def test_too_little_is_inconclusive(evidence_of: Callable[..., Evidence], part: Any) -> None:
+    evidence = evidence_of(1, holdout=None) if part == "holdout" else evidence_of(1, (600, 400, 50))
+    (found,) = exact_copies(evidence, stream(0, "u"))
+    assert found.status is Status.INCONCLUSIVE
+    assert found.value is None
