@@ -41,8 +41,11 @@ SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, a YAML 
 
 @app.command()
 def init(
+    *,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A CSV or Parquet file, or its URL.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The spec to write; else it is printed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The spec to write; else it is printed.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the spec.")] = False,
 ) -> None:
     """Look at a table and write a commented spec to edit."""
@@ -53,6 +56,7 @@ def init(
 
 @app.command()
 def run(
+    *,
     spec: SpecFile,
     sets: Sets = None,
     out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
@@ -67,16 +71,21 @@ def run(
 
 @app.command()
 def judge(
+    *,
     train: Annotated[str, typer.Option(help="The real rows that the synthesizer saw.", show_default=False)],
     synthetic: Annotated[str, typer.Option(help="The synthetic rows.", show_default=False)],
-    holdout: Annotated[str | None, typer.Option(help="Real rows that it never saw; without them much is inconclusive.")] = None,
+    holdout: Annotated[
+        str | None, typer.Option(help="Real rows that it never saw; without them much is inconclusive.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column that a recipient will predict.")] = None,
     protected: Annotated[
         list[str] | None, typer.Option(help="Columns that name groups: A,B, or repeated for names with commas.")
     ] = None,
     spec: Annotated[str | None, typer.Option(help="A spec with roles, kinds, rules and policy.")] = None,
     policy: Annotated[str | None, typer.Option(help="standard, strict or research.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for the private evidence: evidence.html, report.json.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for the private evidence: evidence.html, report.json.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 7,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -102,6 +111,7 @@ def judge(
 
 @app.command()
 def sample(
+    *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a model, as a run prints it.")],
     rows: Annotated[int, typer.Option("-n", "--rows", min=0, help="Rows to draw.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.", show_default=False)],
@@ -119,6 +129,7 @@ def sample(
 
 @app.command()
 def verify(
+    *,
     release: Annotated[str, typer.Argument(metavar="RELEASE_DIR", help="The folder of one version.")],
     as_json: Json = False,
 ) -> None:
@@ -137,7 +148,7 @@ def schema() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def about(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def about(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Answer --version."""
     if version:
         from importlib.metadata import version as version_of  # noqa: PLC0415
@@ -190,7 +201,13 @@ def _complain(error: UserError, *, as_json: bool) -> int:
     """Show what, seen and remedy, and return 2."""
     if as_json:
         seen = None if error.seen is None else str(error.seen)
-        plain = {"outcome": "ERROR", "exit": int(Exit.BAD_INPUT), "what": error.what, "seen": seen, "remedy": error.remedy}
+        plain = {
+            "outcome": "ERROR",
+            "exit": int(Exit.BAD_INPUT),
+            "what": error.what,
+            "seen": seen,
+            "remedy": error.remedy,
+        }
         sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stderr.write("error: " + "\n       ".join(str(error).splitlines()) + "\n")

@@ -1,4 +1,4 @@
-"""What this room raises: the user's branch, with what was seen and what to do, and the exit codes of the command line."""
+"""What this room raises, for the user to act on or as a defect, and the exit codes of the command line."""
 
 from enum import IntEnum
 

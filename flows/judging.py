@@ -78,18 +78,20 @@ def judge_table(
 
     Args:
         table: as it was read; cells that do not fit the schema break the contract.
-        train, holdout, reference: see `validators.evidence.Evidence`.
-        policy, seed: see `validators.judge.judge`.
-        bars, name: where progress is shown, and under which name.
+        train: what the synthesizer saw.
+        holdout: real rows that it did not see, or None.
+        reference: further real rows, or None.
+        policy: limits and knobs.
+        seed: of the judgement.
+        bars: where progress is shown.
+        name: under which name.
 
     """
     schema = train.schema
     synthetic, mismatches = conform_loosely(table, schema)
     if synthetic is None or mismatches:
         holdout_rows = 0 if holdout is None else len(holdout)
-        report = unfit_report(
-            table, mismatches, train=train, holdout_rows=holdout_rows, policy=policy, seed=seed
-        )
+        report = unfit_report(table, mismatches, train=train, holdout_rows=holdout_rows, policy=policy, seed=seed)
         return Judgement(report=report, verdict=decide(report, policy), evidence=None)
     evidence = Evidence(
         train=train, holdout=holdout, reference=reference, synthetic=synthetic, schema=schema, policy=policy
@@ -215,7 +217,13 @@ def say_verdict(voice: Narrator, verdict: Verdict, *, of: str = "") -> None:
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as plain JSON values."""
     reasons = [
-        {"family": one.family, "name": one.name, "subject": one.subject, "status": one.status.value, "reading": one.reading}
+        {
+            "family": one.family,
+            "name": one.name,
+            "subject": one.subject,
+            "status": one.status.value,
+            "reading": one.reading,
+        }
         for one in verdict.reasons
     ]
     return {"outcome": verdict.outcome.value, "reasons": reasons, "overrides": list(verdict.overrides)}
@@ -239,7 +247,9 @@ def check_folder(folder: Path, *, option: str) -> None:
     while not os.path.lexists(here) and here != here.parent:
         here = here.parent
     if not here.is_dir():
-        raise FlowInputError(f"{option}: {here} is a file, not a folder", seen=str(folder), remedy="give another folder")
+        raise FlowInputError(
+            f"{option}: {here} is a file, not a folder", seen=str(folder), remedy="give another folder"
+        )
     if not os.access(here, os.W_OK | os.X_OK):
         raise FlowInputError(f"{option}: {here} cannot be written", seen=str(folder), remedy="give another folder")
 
@@ -275,7 +285,9 @@ def _with_roles(
         roles.append(("--target", target, "target"))
     for option, name, role in roles:
         if name not in known:
-            raise FlowInputError(f"{option}: no such column{did_you_mean(name, known)}", seen=name, remedy=names_of(known))
+            raise FlowInputError(
+                f"{option}: no such column{did_you_mean(name, known)}", seen=name, remedy=names_of(known)
+            )
         if option == "--target" and name in groups:
             raise FlowInputError(
                 "--target: the same column is protected", seen=name, remedy="a column has one role; name another one"
@@ -287,5 +299,3 @@ def _with_roles(
 def _names(given: str, known: Sequence[str]) -> list[str]:
     """Return the column names in `A,B`; a name that holds commas itself stands alone."""
     return [given] if given in known else [name.strip() for name in given.split(",") if name.strip()]
-
-

@@ -117,7 +117,7 @@ def check_roles(schema: Schema, *, place: str) -> None:
     target = schema.target
     if target is not None and target.kind in ("id", "text", "image"):
         raise FlowInputError(
-            f'{place}: schema.columns.{target.name}: a target must be a number, a label, a truth value or a date',
+            f"{place}: schema.columns.{target.name}: a target must be a number, a label, a truth value or a date",
             seen=target.kind,
             remedy="give the role to another column, or set its kind",
         )
@@ -156,5 +156,7 @@ def _from_environment(url: str) -> str:
         return url
     name = url[1:].strip("{}")
     if not os.environ.get(name):
-        raise FlowInputError(f"source.url: the environment has no {name}", remedy=f"export {name}=dialect://user@host/db")
+        raise FlowInputError(
+            f"source.url: the environment has no {name}", remedy=f"export {name}=dialect://user@host/db"
+        )
     return os.environ[name]

@@ -57,7 +57,7 @@ class Silent:
         """Say nothing."""
 
     @contextmanager
-    def bars(self, label: str, names: tuple[str, ...]) -> Iterator[Bars]:
+    def bars(self, label: str, names: tuple[str, ...]) -> Iterator[Bars]:  # noqa: ARG002 - says nothing
         """Show nothing."""
         yield _NoBars()
 
@@ -71,6 +71,7 @@ class InLines:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        """Keep the stream."""
         self._stream = stream
 
     def line(self, label: str, text: str) -> None:
@@ -93,6 +94,7 @@ class OnTerminal:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        """Open a console on the stream."""
         from rich.console import Console  # noqa: PLC0415 - not before it is shown
 
         self._console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)

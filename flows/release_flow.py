@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows import stages, tasks
 from flows.candidates import budgets
@@ -146,7 +147,18 @@ def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: i
     with company.voice.bars("fit", names) as bars:
         for position, (candidate, budget, name) in enumerate(zip(company.spec.candidates, limits, names, strict=True)):
             try:
-                tried.append(_fit_one(company, split, candidate, budget, name, position, rows, bars))
+                tried.append(
+                    _fit_one(
+                        company,
+                        split=split,
+                        candidate=candidate,
+                        budget=budget,
+                        name=name,
+                        position=position,
+                        rows=rows,
+                        bars=bars,
+                    )
+                )
             except GeneratorInputError as error:
                 refused.append(error)
                 tried.append(Tried(candidate=candidate, failure=error.what))
@@ -164,6 +176,7 @@ def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: i
 
 def _fit_one(
     company: Company,
+    *,
     split: Split,
     candidate: CandidateSpec,
     budget: Budget,
@@ -242,7 +255,8 @@ def _say_source(voice: Narrator, opened: Opened, num_rules: int) -> None:
     roles = [f"{len(schema.protected)} protected"] if schema.protected else []
     roles += [f"target {schema.target.name}"] if schema.target else []
     voice.line(
-        "source", f"{len(opened.dataset):,} rows × {len(schema.columns)} columns   {contract}   {' · '.join(roles)}".rstrip()
+        "source",
+        f"{len(opened.dataset):,} rows × {len(schema.columns)} columns   {contract}   {' · '.join(roles)}".rstrip(),
     )
 
 

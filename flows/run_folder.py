@@ -1,7 +1,7 @@
 """Where a run keeps what is private: one folder a spec, one folder a fit, one lock for each.
 
     <out>/runs/
-        <name>-<digest>/        of one spec: spec.json, one folder a candidate (sample, report.json), evidence.html
+        <name>-<digest>/        of one spec: spec.json, evidence.html, a folder a candidate (sample, report)
         fits/<digest>/          of one fit: checkpoints/, model/, fit.json; shared by all specs that ask for the same fit
         results/                what Prefect remembers: references to the above
         lineage.key             the secret that binds releases to their source

@@ -9,7 +9,8 @@ import pandas as pd
 
 from flows.candidates import family_of
 from flows.errors import Exit, FlowInputError
-from flows.judging import check_folder, names_of
+from flows.judging import check_folder
+from flows.opening import names_of
 from flows.progress import narrator
 from generators.base import Synthesizer
 from generators.registry import SYNTHESIZERS
@@ -30,7 +31,9 @@ def sample_command(model: str, rows: int, output: Path, *, given: Sequence[str],
     """
     form = FORMATS.get(output.suffix.lower())
     if form is None:
-        raise FlowInputError(f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one")
+        raise FlowInputError(
+            f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one"
+        )
     if output.is_dir() or (output.exists() and not force):
         raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
     check_folder(output.absolute().parent, option="--output")
@@ -61,7 +64,9 @@ def load_model(folder: Path) -> Synthesizer:
     except (OSError, ValueError, KeyError, TypeError):
         raise FlowInputError(f"{folder}: no model of a run", remedy=remedy) from None
     if kind not in SYNTHESIZERS:
-        raise FlowInputError(f"{folder}: a model of an unknown family", seen=kind, remedy="use the version that made it")
+        raise FlowInputError(
+            f"{folder}: a model of an unknown family", seen=kind, remedy="use the version that made it"
+        )
     return family_of(kind).load(inner)
 
 
@@ -73,7 +78,9 @@ def _conditions(schema: Schema, given: Sequence[str], rows: int) -> pd.DataFrame
     for condition in given:
         name, equals, value = condition.partition("=")
         if not equals:
-            raise FlowInputError("--given: not of the form column=value", seen=condition, remedy="write --given sex=Female")
+            raise FlowInputError(
+                "--given: not of the form column=value", seen=condition, remedy="write --given sex=Female"
+            )
         if name not in schema.names:
             hint = did_you_mean(name, schema.names)
             raise FlowInputError(f"--given: no such column{hint}", seen=name, remedy=names_of(schema.names))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 THREADS = {
     # Threads that wait at a barrier sleep instead of spinning: on two shared cores a fit takes a quarter of the time.
@@ -78,7 +79,7 @@ def prefect_for_one_run(results: Path) -> Iterator[None]:
         temporary_settings,
     )
 
-    changes = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
+    changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
     if uses_temporary_server():
         changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
     with temporary_settings(changes):

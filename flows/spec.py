@@ -70,43 +70,45 @@ class RulesSpec(BaseModel):
     """What every cell of the column must satisfy, in the source and in the sample."""
 
     model_config = STRICT
-    minimum: float | None = Field(None, description="smallest allowed number")
-    maximum: float | None = Field(None, description="largest allowed number")
-    values: tuple[str | int | float | bool, ...] | None = Field(None, description="the allowed labels")
-    pattern: str | None = Field(None, description="regular expression that the whole cell must match")
-    unique: bool | None = Field(None, description="no two rows share a value")
-    max_missing: float | None = Field(None, ge=0, le=1, description="largest share of missing cells, 0 to 1")
-    severity: Severity | None = Field(None, description="error (the usual one) refuses, warning is only shown")
+    minimum: float | None = Field(default=None, description="smallest allowed number")
+    maximum: float | None = Field(default=None, description="largest allowed number")
+    values: tuple[str | int | float | bool, ...] | None = Field(default=None, description="the allowed labels")
+    pattern: str | None = Field(default=None, description="regular expression that the whole cell must match")
+    unique: bool | None = Field(default=None, description="no two rows share a value")
+    max_missing: float | None = Field(default=None, ge=0, le=1, description="largest share of missing cells, 0 to 1")
+    severity: Severity | None = Field(default=None, description="error (the usual one) refuses, warning is only shown")
 
 
 class TableRuleSpec(BaseModel):
     """A rule over several columns; exactly one of the three."""
 
     model_config = STRICT
-    greater_or_equal: tuple[str, str] | None = Field(None, description="the first is never below the second")
-    greater: tuple[str, str] | None = Field(None, description="the first is always above the second")
-    unique: tuple[str, ...] | None = Field(None, min_length=1, description="no two rows agree in all of these")
-    severity: Severity | None = Field(None, description="error (the usual one) refuses, warning is only shown")
+    greater_or_equal: tuple[str, str] | None = Field(default=None, description="the first is never below the second")
+    greater: tuple[str, str] | None = Field(default=None, description="the first is always above the second")
+    unique: tuple[str, ...] | None = Field(default=None, min_length=1, description="no two rows agree in all of these")
+    severity: Severity | None = Field(default=None, description="error (the usual one) refuses, warning is only shown")
 
 
 class ColumnSpec(BaseModel):
     """What is known about one column; what is left out is inferred from the data."""
 
     model_config = STRICT
-    kind: Kind | None = Field(None, description="what the values mean")
-    role: Role | None = Field(None, description="what the judges take the column for")
-    integer: bool | None = Field(None, description="numbers are whole")
-    decimals: int | None = Field(None, ge=0, le=15, description="decimals that the numbers are written with")
-    storage: Storage | None = Field(None, description="type of the column in the released files")
-    missing_marks: tuple[str, ...] | None = Field(None, description="texts that stand for a missing cell")
-    positive: str | int | float | bool | None = Field(None, description="the label of the target that counts")
-    threshold: float | None = Field(None, description="a numeric target counts when it is above this")
-    bins: tuple[float, ...] | None = Field(None, description="inner edges that cut a protected number into groups")
-    timezone: str | None = Field(None, description="zone in which times are written, such as Europe/Prague")
-    datetime_format: str | None = Field(None, description="how dates are written, such as %d.%m.%Y")
-    truth: tuple[str, str] | None = Field(None, description="the texts for false and true, such as [no, yes]")
-    description: str | None = Field(None, description="words for the card")
-    unit: str | None = Field(None, description="unit for the card")
+    kind: Kind | None = Field(default=None, description="what the values mean")
+    role: Role | None = Field(default=None, description="what the judges take the column for")
+    integer: bool | None = Field(default=None, description="numbers are whole")
+    decimals: int | None = Field(default=None, ge=0, le=15, description="decimals that the numbers are written with")
+    storage: Storage | None = Field(default=None, description="type of the column in the released files")
+    missing_marks: tuple[str, ...] | None = Field(default=None, description="texts that stand for a missing cell")
+    positive: str | int | float | bool | None = Field(default=None, description="the label of the target that counts")
+    threshold: float | None = Field(default=None, description="a numeric target counts when it is above this")
+    bins: tuple[float, ...] | None = Field(
+        default=None, description="inner edges that cut a protected number into groups"
+    )
+    timezone: str | None = Field(default=None, description="zone in which times are written, such as Europe/Prague")
+    datetime_format: str | None = Field(default=None, description="how dates are written, such as %d.%m.%Y")
+    truth: tuple[str, str] | None = Field(default=None, description="the texts for false and true, such as [no, yes]")
+    description: str | None = Field(default=None, description="words for the card")
+    unit: str | None = Field(default=None, description="unit for the card")
     rules: RulesSpec = Field(default_factory=RulesSpec, description="the column's part of the contract")
 
 
@@ -115,17 +117,21 @@ class SchemaSpec(BaseModel):
 
     model_config = STRICT
     columns: dict[str, ColumnSpec] = Field(default_factory=dict, description="column name: what it is")
-    entity_key: str | None = Field(None, description="column that names the person or thing; never split over parts")
-    order_key: str | None = Field(None, description="column that orders rows in time")
-    rules: tuple[TableRuleSpec, ...] = Field((), description="what holds between columns")
+    entity_key: str | None = Field(
+        default=None, description="column that names the person or thing; never split over parts"
+    )
+    order_key: str | None = Field(default=None, description="column that orders rows in time")
+    rules: tuple[TableRuleSpec, ...] = Field(default=(), description="what holds between columns")
 
 
 class BudgetSpec(BaseModel):
     """How long fits may take; whichever limit comes first ends one."""
 
     model_config = STRICT
-    minutes: float | None = Field(None, gt=0, description="wall clock for all candidates that train, in equal shares")
-    steps: int | None = Field(None, gt=0, description="optimiser steps of each candidate")
+    minutes: float | None = Field(
+        default=None, gt=0, description="wall clock for all candidates that train, in equal shares"
+    )
+    steps: int | None = Field(default=None, gt=0, description="optimiser steps of each candidate")
 
     @model_validator(mode="after")
     def _some_limit(self) -> "BudgetSpec":
@@ -139,7 +145,7 @@ class CandidateSpec(BaseModel):
 
     model_config = STRICT
     kind: str = Field(description="name of the family, such as tabular.vae")
-    budget: BudgetSpec | None = Field(None, description="its own budget instead of a share of the common one")
+    budget: BudgetSpec | None = Field(default=None, description="its own budget instead of a share of the common one")
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -160,8 +166,8 @@ class PublishSpec(BaseModel):
     """Where a release goes, and in which formats."""
 
     model_config = STRICT
-    to: str = Field("releases/", min_length=1, description="folder of all releases, relative to --out")
-    formats: tuple[Literal["parquet", "csv"], ...] = Field(("parquet", "csv"), min_length=1)
+    to: str = Field(default="releases/", min_length=1, description="folder of all releases, relative to --out")
+    formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
 
 
 class Spec(BaseModel):
@@ -172,18 +178,18 @@ class Spec(BaseModel):
     source: Source = Field(description="where the real data is")
     table: SchemaSpec = Field(default_factory=SchemaSpec, alias="schema", description="what the columns are")
     candidates: tuple[Candidate, ...] = Field(
-        ({"kind": "tabular.autoregressive"},), min_length=1, validate_default=True, description="synthesizers to try"
+        default=(CandidateSpec(kind="tabular.autoregressive"),), min_length=1, description="synthesizers to try"
     )
     budget: BudgetSpec = Field(
         default_factory=lambda: BudgetSpec(minutes=5), description="for the fits of all candidates together"
     )
-    rows: int | None = Field(None, gt=0, description="rows to release; left out: as many as the source has")
-    seed: int = Field(7, ge=0, lt=2**63, description="same spec, same seed, same files")
+    rows: int | None = Field(default=None, gt=0, description="rows to release; left out: as many as the source has")
+    seed: int = Field(default=7, ge=0, lt=2**63, description="same spec, same seed, same files")
     policy: str | dict[str, Any] = Field(
-        "standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"
+        default="standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"
     )
     publish: PublishSpec = Field(default_factory=PublishSpec)
-    title: str = Field("", description="a few words for the head of card and report")
-    description: str = Field("", description="a sentence for the card: what the data is about")
-    license: str = Field("other", description="SPDX identifier of the release's licence, for the card")
-    not_for: tuple[str, ...] = Field((), description="sentences on what the data must not be used for")
+    title: str = Field(default="", description="a few words for the head of card and report")
+    description: str = Field(default="", description="a sentence for the card: what the data is about")
+    license: str = Field(default="other", description="SPDX identifier of the release's licence, for the card")
+    not_for: tuple[str, ...] = Field(default=(), description="sentences on what the data must not be used for")

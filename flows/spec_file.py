@@ -115,7 +115,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
+        near = (
+            did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.y*ml")])
+            if path.parent.is_dir()
+            else ""
+        )
         raise SpecError(f"{path}: no such file{near}", remedy=remedy) from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text", seen=f"a strange byte at {error.start}", remedy=remedy) from None
@@ -143,7 +147,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
     path = [json.loads(f'"{quoted}"') if quoted else plain.strip() for quoted, plain in _PART.findall(key)]
     if not equals or not path or not all(path):
         raise SpecError(
-            "--set: not of the form key=value", seen=override[:80], remedy="write --set budget.minutes=1, with dots inside"
+            "--set: not of the form key=value",
+            seen=override[:80],
+            remedy="write --set budget.minutes=1, with dots inside",
         )
     value = _parse(text, f"--set {key}", "quote the value for the shell and for YAML")
     here: Any = raw
@@ -239,7 +245,11 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = Spec
         case ("source",):
             source = raw.get("source") if isinstance(raw, dict) else None
-            kind = source.get("kind", "sql" if "sql" in source or "url" in source else "file") if isinstance(source, dict) else "file"
+            kind = (
+                source.get("kind", "sql" if "sql" in source or "url" in source else "file")
+                if isinstance(source, dict)
+                else "file"
+            )
             found = sources.get(str(kind))
         case ("schema",):
             found = model.SchemaSpec
@@ -261,7 +271,9 @@ def _spec_path(raw: Any, location: Sequence[Key], *, keep_last: bool) -> tuple[K
     path: list[Key] = []
     here = raw
     for position, part in enumerate(location):
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+        if (isinstance(here, dict) and part in here) or (
+            isinstance(here, list) and isinstance(part, int) and part < len(here)
+        ):
             here = here[part]  # type: ignore[index]
             path.append(part)
         elif (keep_last and position == len(location) - 1) or not (str(part) in _TAGS or "[" in str(part)):
@@ -276,7 +288,9 @@ def dotted(path: Iterable[Key]) -> str:
     >>> dotted(("schema", "columns", "a.b", "role"))
     'schema.columns."a.b".role'
     """
-    return ".".join(str(part) if re.fullmatch(r"[^.\"=]+", str(part)) else json.dumps(part, ensure_ascii=False) for part in path)
+    return ".".join(
+        str(part) if re.fullmatch(r"[^.\"=]+", str(part)) else json.dumps(part, ensure_ascii=False) for part in path
+    )
 
 
 def _shown(value: Any) -> str:

@@ -147,11 +147,13 @@ def holds(reference: Reference) -> bool:
     """Return whether what the reference names is still there, unchanged."""
     path = Path(reference["path"])
     if path.is_dir():
-        return digest_of_folder(path) == reference["sha256"]
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == reference["sha256"]
+        return bool(digest_of_folder(path) == reference["sha256"])
+    return path.is_file() and bool(hashlib.sha256(path.read_bytes()).hexdigest() == reference["sha256"])
 
 
-def judge_sample(sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str) -> Judgement:
+def judge_sample(
+    sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str
+) -> Judgement:
     """Judge the rows as they lie in the file, which are the rows that would be published."""
     judgement = judge_table(
         read_table(sampled["path"]),
@@ -190,7 +192,14 @@ def _value(one: Tried, name: str, best: float) -> float:
 
 
 def provenance_of(
-    spec: Spec, tried: Sequence[Tried], chosen: Tried, *, budget: Budget, split: Split, source_fingerprint: str, folder: RunFolder
+    spec: Spec,
+    tried: Sequence[Tried],
+    chosen: Tried,
+    *,
+    budget: Budget,
+    split: Split,
+    source_fingerprint: str,
+    folder: RunFolder,
 ) -> Provenance:
     """Return the story of the run for manifest, card and reports."""
     assert chosen.fit is not None
@@ -200,7 +209,12 @@ def provenance_of(
         spec=plain_spec(spec),
         seed=spec.seed,
         model=FittedModel(
-            **{**report, "config": chosen.fit["config"], "history": tuple(report["history"]), "notes": tuple(report["notes"])}
+            **{
+                **report,
+                "config": chosen.fit["config"],
+                "history": tuple(report["history"]),
+                "notes": tuple(report["notes"]),
+            }
         ),
         budget_seconds=budget.seconds,
         budget_steps=budget.steps,

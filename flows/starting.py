@@ -105,7 +105,9 @@ def json_schema() -> dict[str, Any]:
     properties = plain["properties"]
     properties["candidates"]["items"] = candidates_schema(budget)
     definitions.pop("CandidateSpec", None)
-    bound = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]}
+    bound = {
+        "anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]
+    }
     limits: dict[str, Any] = {name: {**bound, "description": limit.reason} for name, limit in LIMITS.items()}
     limits |= {name: {"type": "number", "description": words} for name, words in KNOBS.items()}
     properties["policy"] = {

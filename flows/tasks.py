@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import opening, stages
+from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
 from flows.run_folder import RunFolder
@@ -76,7 +77,7 @@ def sample(fitted: Reference, family: str, rows: int, seed: int, folder: Path) -
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
 def judge(
     sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str
-) -> stages.Judgement:
+) -> Judgement:
     """Judge the rows of one candidate."""
     return stages.judge_sample(sampled, split, policy=policy, seed=seed, folder=folder, bars=bars, name=name)
 

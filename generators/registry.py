@@ -25,5 +25,6 @@ SYNTHESIZERS: dict[str, Family] = {
         build=sdv.build,
         load=sdv.load,
         summary=sdv.SUMMARY,
+        trains=False,
     ),
 }

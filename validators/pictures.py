@@ -207,9 +207,7 @@ def _numeric(column: Column, real: np.ndarray, synthetic: np.ndarray) -> ColumnP
     own = known[1]
     if len(own) < PUBLIC_LEAST_ROWS:
         return picture
-    low, high = (_rounded(float(end)) for end in np.quantile(own, (0.02, 0.98)))
-    low, high = (low, high) if high > low else (low - 0.5, low + 0.5)
-    public = np.linspace(low, high, NUM_BINS // 2 + 1)
+    public = _public_edges(own, whole=column.integer and column.kind == "numeric")
     shares = _histogram(own, public) / len(synthetic)
     return replace(
         picture,
@@ -224,6 +222,16 @@ def _edges(values: np.ndarray, *, whole: bool) -> np.ndarray:
     if whole and high - low < NUM_BINS:
         return np.arange(low - 0.5, high + 1)
     return np.linspace(low, high, NUM_BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
+
+
+def _public_edges(values: np.ndarray, *, whole: bool) -> np.ndarray:
+    """Return at most 12 bins between rounded quantiles of synthetic values; a whole number is never cut in two."""
+    most = NUM_BINS // 2
+    low, high = (_rounded(float(end)) for end in np.quantile(values, (0.02, 0.98)))
+    if whole:
+        step = max(1, int(np.ceil((high - low + 1) / most)))
+        return np.arange(np.rint(low) - 0.5, max(high, low + step) + step, step)[: most + 2]
+    return np.linspace(low, high, most + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
 def _histogram(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -98,11 +98,11 @@ LIMITS: Mapping[str, Limit] = {
     "association": Limit(
         family="fidelity",
         direction="lower_is_better",
-        bound=0.20,
-        strict=0.15,
-        research=0.35,
+        bound=0.25,
+        strict=0.18,
+        research=0.40,
         needs="pairs",
-        reason="A relation that is off by 0.2 turns a weak one into none, or a strong one into a medium one.",
+        reason="A relation that is off by 0.25 turns a weak one into none, or a strong one into a medium one.",
     ),
     "dependence": Limit(
         family="fidelity",
@@ -134,8 +134,8 @@ LIMITS: Mapping[str, Limit] = {
     "label_noise": Limit(
         family="fidelity",
         direction="lower_is_better",
-        bound=0.05,
-        strict=0.03,
+        bound=0.07,
+        strict=0.04,
         research=0.15,
         needs="target",
         reason="Real labels carry a few percent of errors; with more the relation to the target is another one.",

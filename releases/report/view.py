@@ -113,8 +113,20 @@ def reason_lines(verdict: Verdict, *, private: bool) -> tuple[list[ReasonLine], 
             else _remedy(reason.status, entry.remedy),
         )
         lines.setdefault((reason.name, line.subject + line.reading), line)
-    shown = list(lines.values())
+    shown = _by_turns(list(lines.values()))
     return shown[:MOST_REASONS], max(0, len(shown) - MOST_REASONS)
+
+
+def _by_turns(lines: Sequence[ReasonLine]) -> list[ReasonLine]:
+    """Return the lines of each tone so that the families speak by turns: many reasons of one must not hide another's."""
+    spoken: dict[tuple[str, str], int] = {}
+    turns = []
+    for line in lines:
+        turn = spoken[line.tone, line.family] = spoken.get((line.tone, line.family), 0) + 1
+        turns.append(turn)
+    tones = list(dict.fromkeys(line.tone for line in lines))
+    order = sorted(range(len(lines)), key=lambda place: (tones.index(lines[place].tone), turns[place]))
+    return [lines[place] for place in order]
 
 
 def tone_of(status: str) -> str:

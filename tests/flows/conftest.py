@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,9 @@ prepare_prefect(Path(tempfile.gettempdir()) / f"understudy-prefect-{os.getpid()}
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Start Prefect's temporary server once; every flow of the session finds it running."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Prefect's own deprecations are not ours
-        from prefect.server.api.server import SubprocessASGIServer
+        from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - after its settings
     server = SubprocessASGIServer()
     server.start()
     yield

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from flows.cli import command_line
+from flows.spec_file import load_spec
 
 ROWS = 40
 Case = Callable[[Path], list[str]]
@@ -58,7 +59,14 @@ def run_frame(frame: pd.DataFrame, more: str = "") -> Case:
 
 
 def judging(*arguments: str) -> Case:
-    return lambda folder: ["judge", "--train", table(folder), "--synthetic", table(folder, name="synthetic.csv"), *arguments]
+    return lambda folder: [
+        "judge",
+        "--train",
+        table(folder),
+        "--synthetic",
+        table(folder, name="synthetic.csv"),
+        *arguments,
+    ]
 
 
 def synthetic(content: str | bytes, name: str = "bad.csv") -> Case:
@@ -153,7 +161,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "one row": (run_on("a,b\n1,x\n"), "too few rows"),
     "all-null column": (run_frame(people().assign(sex=None)), "sex"),
     "ragged CSV": (run_on("a,b\n1,2\n3,4,5\n" + "1,2\n" * 20), "bad.csv"),
-    "wrong encoding": (run_on("a,b\n".encode() + b"\xe9,\xff\n" * 20), "bad.csv"),
+    "wrong encoding": (run_on(b"a,b\n" + b"\xe9,\xff\n" * 20), "bad.csv"),
     "binary rubbish": (run_on(bytes(range(256)) * 4), "bad.csv"),
     "binary rubbish as Parquet": (run_on(b"\x00\x01" * 200, "bad.parquet"), "bad.parquet"),
     "cut Parquet": (cut_parquet, "not a readable Parquet file"),
@@ -226,12 +234,12 @@ def test_no_message_quotes_a_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    secret = "Q7-secret-cell"
-    rows = f"a,b\n{secret},1\n" + "x,2\n" * 20
+    cell = "Q7-distinctive"
+    rows = f"a,b\n{cell},1\n" + "x,2\n" * 20
     for more in ("schema: {columns: {a: {kind: numeric}}}", "schema: {columns: {a: {rules: {values: [x]}}}}"):
         assert command_line(["run", spec(tmp_path, more, source=text(tmp_path, rows, "in.csv"))]) == 2
         output = capsys.readouterr()
-        assert secret not in output.err + output.out
+        assert cell not in output.err + output.out
 
 
 def test_an_error_is_json_where_json_was_asked_for(
@@ -259,8 +267,6 @@ def test_names_with_quotes_html_and_unicode_work(
     page = (tmp_path / "r" / "evidence.html").read_text()
     assert "<b>wage</b>" not in page
     assert command_line(["init", "t.csv", "-o", "made.yaml"]) == 0
-    from flows.spec_file import load_spec
-
     assert set(load_spec("made.yaml").table.columns) == set(renamed.columns)
 
 

@@ -13,19 +13,18 @@ from validators.measurement import Measurement
 from validators.policy import Policy
 
 
-def dcr_share(winner: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measurement:
+def dcr_share(votes: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measurement:
     """Return the share with an interval from the permutation variance: given the votes, the labels are random.
 
     Votes are not independent, since a row in a crowded place wins many: with c_r votes for real row r, the labels of
     N rows drawn without replacement have variance pi (1 - pi) sum (c_r - mean)^2 N / (N - 1) over squared votes.
 
     Args:
-        winner: for each synthetic row the position of its nearest real row (int M).
+        votes: of the synthetic rows for each real row (float N), in parts where several are equally near.
         is_train: which real rows are training rows (bool N).
         policy: error rates and limit.
 
     """
-    votes = np.bincount(winner, minlength=len(is_train)).astype(np.float64)
     chance = float(is_train.mean())
     share = float(votes[is_train].sum() / votes.sum())
     spread = np.square(votes - votes.mean()).sum() * len(votes) / (len(votes) - 1)
@@ -39,7 +38,7 @@ def dcr_share(winner: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measu
         value=value,
         low=low,
         high=high,
-        n=len(winner),
+        n=round(votes.sum()),
         reference=0.5,
         reading=f"{value:.1%} of the synthetic rows lie nearer to a training row than to a fresh one (chance: 50 %).",
         policy=policy,

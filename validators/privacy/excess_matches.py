@@ -96,14 +96,20 @@ def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Mea
     own_position = np.full(len(base), -1)
     own_position[anchors] = np.arange(len(anchors))
     strangeness, _ = nearest(base, base[anchors], own_position=own_position)
-    share = dcr_share(winner, real.is_train, evidence.policy)
-    return [*_tests(evidence, distance, strangeness, real), share]
+    share = dcr_share(_votes(base, winner), real.is_train, evidence.policy)
+    return [*_tests(evidence, distance, strangeness, real, rng), share]
 
 
 def ranks_of(num_rows: int, quantiles: Sequence[float]) -> list[int]:
     """Return how many of the nearest rows each threshold takes: a quantile of all, and the `NEAREST` ones."""
     ranks = [math.ceil(quantile * num_rows) for quantile in quantiles]
     return [min(NEAREST, num_rows), *(max(rank, 1) for rank in ranks)]
+
+
+def _votes(base: np.ndarray, winner: np.ndarray) -> np.ndarray:
+    """Return the votes that each real row gets (float N); identical rows, which are equally near, share theirs."""
+    alike, _ = pd.factorize(np.array([row.tobytes() for row in base], dtype=object))
+    return np.asarray(np.bincount(alike[winner], minlength=len(base))[alike] / np.bincount(alike)[alike])
 
 
 def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float]) -> Tail:
@@ -191,7 +197,9 @@ def smallest_detectable(
     return high
 
 
-def _tests(evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows) -> list[Measurement]:
+def _tests(
+    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows, rng: np.random.Generator
+) -> list[Measurement]:
     """Return the two tail tests and the leak that the first would have seen."""
     is_train, what = real.is_train, "training rows"
     relative = distance / np.maximum(strangeness, np.finfo(float).tiny)
@@ -204,8 +212,6 @@ def _tests(evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, re
         strangeness = -strangeness
     policy = evidence.policy
     overall = tail(distance, is_train, THRESHOLDS)
-    copies = smallest_detectable(distance, is_train, THRESHOLDS, float(policy.limits["excess_matches"]))  # type: ignore[arg-type]
-    num_train = int(is_train.sum())
     detail: dict[str, Any] = {**_plain(overall), "distances": _histogram(distance, is_train)}
     result = [
         judged(
@@ -221,7 +227,7 @@ def _tests(evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, re
         )
     ]
     num_strange = min(len(distance), max(ATYPICAL_LEAST, math.ceil(ATYPICAL_SHARE * len(distance))))
-    strange = np.argsort(-strangeness, kind="stable")[:num_strange]
+    strange = np.lexsort((rng.random(len(strangeness)), -strangeness))[:num_strange]  # ties favour no part
     if is_train[strange].all() or not is_train[strange].any():
         result.append(
             undecided(
@@ -247,26 +253,39 @@ def _tests(evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, re
                 detail=_plain(worst),
             )
         )
+    result.append(_detectable(evidence, (distance, is_train), (relative[strange], is_train[strange]), what))
+    return result
+
+
+def _detectable(
+    evidence: Evidence, every: tuple[np.ndarray, np.ndarray], strangest: tuple[np.ndarray, np.ndarray], what: str
+) -> Measurement:
+    """Return the leak that would have been seen: of any rows, or where common rows hide it, of the strangest ones."""
+    policy, num_train = evidence.policy, int(every[1].sum())
+    limits = {name: float(policy.limits[name]) for name in ("excess_matches", "atypical_matches", "detectable_leak")}  # type: ignore[arg-type]
+    copies = smallest_detectable(*every, THRESHOLDS, limits["excess_matches"])
+    odd = None
+    if strangest[1].any() and not strangest[1].all():
+        odd = smallest_detectable(*strangest, ATYPICAL_THRESHOLDS, limits["atypical_matches"])
+    among = what
+    detail: dict[str, Any] = {"any_rows": copies, "strangest_rows": odd}
+    if copies is None or copies / num_train > limits["detectable_leak"]:
+        smaller = odd is not None and (copies is None or odd < copies)
+        copies, among = (odd, f"{what}, the strangest of them") if smaller else (copies, what)
     if copies is None:
         reading = "No leak of any size would have been seen: too few fresh rows, or too many natural duplicates."
-        result.append(
-            undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy)
-        )
-    else:
-        result.append(
-            judged(
-                name="detectable_leak",
-                subject="all rows",
-                value=copies / num_train,
-                low=0.0,
-                high=copies / num_train,
-                n=num_train,
-                reading=f"Sees a leak of {copies} or more of {num_train} {what}, with a power of {POWER:.0%}.",
-                policy=policy,
-                detail={"rows": copies, "of": num_train, "power": POWER},
-            )
-        )
-    return result
+        return undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy)
+    return judged(
+        name="detectable_leak",
+        subject="all rows",
+        value=copies / num_train,
+        low=0.0,
+        high=copies / num_train,
+        n=num_train,
+        reading=f"Sees a leak of {copies} or more of {num_train} {among}, with a power of {POWER:.0%}.",
+        policy=policy,
+        detail={"rows": copies, "of": num_train, "power": POWER, **detail},
+    )
 
 
 def _reading(found: Tail, what: str, among: str) -> str:
