@@ -1,8 +1,8 @@
 """Where a run keeps what is private: one folder a spec, one folder a fit, one lock for each.
 
     <out>/runs/
-        <name>-<digest>/        of one spec: spec.json, evidence.html, a folder a candidate (sample, report)
-        fits/<digest>/          of one fit: checkpoints/, model/, fit.json; shared by all specs that ask for the same fit
+        <name>-<digest>/        of one spec: spec, evidence.html, candidates' samples and reports
+        fits/<digest>/          of one fit: checkpoints/, model/, fit.json; shared by specs that ask for it
         results/                what Prefect remembers: references to the above
         lineage.key             the secret that binds releases to their source
     <out>/releases/             what is published (`publish.to`)

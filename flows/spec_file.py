@@ -61,7 +61,7 @@ def load_spec(path: str | Path, overrides: Sequence[str] = (), *, check_candidat
 
     Args:
         path: the YAML file.
-        overrides: `dotted.key=value`; the value is YAML, a key with dots is quoted (`schema.columns."a.b".role=target`).
+        overrides: `dotted.key=value`; the value is YAML, keys with dots are quoted (`schema.columns."a.b".role=id`).
         check_candidates: also check the candidates' options against their families, which imports the generators.
 
     Raises:

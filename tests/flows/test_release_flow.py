@@ -39,7 +39,7 @@ def lenient() -> str:
         if isinstance(limit.bound, tuple):
             bounds[name] = [1e-9 if limit.bound[0] > 0 else -1e9, 1e9]
         elif name != "contract_rules":
-            bounds[name] = 1e9 if limit.direction == "lower_is_better" else -1e9
+            bounds[name] = 1e9 if limit.direction == "lower_is_better" else 1e-6
     return SPEC + f"policy: {json.dumps({'preset': 'research', 'alarm': 0.9, 'checks': 1, **bounds})}\n"
 
 

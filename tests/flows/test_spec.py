@@ -1,0 +1,121 @@
+"""Specs: what YAML means, short forms, overrides, shares of the budget, and the JSON Schema for editors."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+import pytest
+
+from flows.candidates import budgets, config_of
+from flows.cli import command_line
+from flows.errors import SpecError
+from flows.progress import InLines, clock, narrator, share_of, words_of
+from flows.spec_file import check_spec, dotted, load_spec, plain_spec
+from flows.starting import json_schema, spec_text
+from generators.registry import SYNTHESIZERS
+from sources.inference import examine
+from sources.readers import read_table
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+PLAIN: dict[str, Any] = {"name": "a", "source": "b.csv"}
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "spec.yaml").write_text(text)
+    return folder / "spec.yaml"
+
+
+def test_plain_words_and_codes_stay_what_they_are(tmp_path: Path) -> None:
+    column = "{missing_marks: [no, 2020-01-01, 007, 1:30]}"
+    spec = load_spec(written(tmp_path, f"name: a\nsource: b.csv\nschema: {{columns: {{c: {column}}}}}\n"))
+    assert spec.table.columns["c"].missing_marks == ("no", "2020-01-01", "007", "1:30")
+
+
+def test_overrides_win_and_reach_short_forms(tmp_path: Path) -> None:
+    path = written(tmp_path, "name: a\nsource: b.csv\ncandidates: [tabular.vae]\npolicy: strict\n")
+    sets = ["candidates.0.latent=9", "policy.alarm=1e-3", "source.path=c.csv", 'schema.columns."x.y".role=target']
+    spec = load_spec(path, sets)
+    assert config_of(spec.candidates[0]).latent == 9
+    assert spec.policy == {"preset": "strict", "alarm": 0.001}
+    assert plain_spec(spec)["source"]["path"] == "c.csv"
+    assert spec.table.columns["x.y"].role == "target"
+
+
+def test_a_spec_survives_the_way_through_plain_json() -> None:
+    kinds = [{"kind": "tabular.vae", "latent": 3, "budget": {"steps": 5}}, "sdv.gaussian_copula"]
+    spec = check_spec({**PLAIN, "candidates": kinds, "schema": {"rules": [{"greater": ["a", "b"]}]}}, place="x")
+    assert check_spec(json.loads(json.dumps(plain_spec(spec))), place="x") == spec
+
+
+def test_minutes_are_shared_among_those_that_train() -> None:
+    kinds = ["tabular.vae", "tabular.autoregressive", {"kind": "tabular.vae", "budget": {"minutes": 9}}]
+    spec = check_spec({**PLAIN, "candidates": kinds, "budget": {"minutes": 4}}, place="x")
+    assert [budget.seconds for budget in budgets(spec)] == [120, 120, 540]
+    closed = next(kind for kind, family in SYNTHESIZERS.items() if not family.trains)
+    spec = check_spec({**PLAIN, "candidates": ["tabular.vae", closed], "budget": {"minutes": 4}}, place="x")
+    assert budgets(spec)[0].seconds == 240
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_a_spec_and_fits_the_json_schema(path: Path) -> None:
+    spec = load_spec(path, ["source.path=x.csv"] if path.stem == "adult" else [])
+    jsonschema.validate(plain_spec(spec) | {"schema": {}}, json_schema())
+    assert "/work" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budgett": 1},
+        {"candidates": ["tabular.vea"]},
+        {"candidates": [{"kind": "tabular.vae", "latnt": 3}]},
+        {"policy": "lax"},
+    ],
+)
+def test_the_json_schema_refuses_what_the_program_refuses(change: dict[str, Any]) -> None:
+    plain = copy.deepcopy(PLAIN) | change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(plain, json_schema())
+    with pytest.raises(SpecError):
+        check_spec(plain, place="x")
+
+
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(json_schema()))
+
+
+def test_init_writes_a_spec_that_holds_no_rare_value(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"person": [f"P{i:04}" for i in range(400)], "wage": [1234.5 + i for i in range(400)]})
+    frame["town"] = ["Brno"] * 200 + ["Praha"] * 199 + ["Zlín"]
+    frame.to_csv(tmp_path / "my people.csv", index=False)
+    source = str(tmp_path / "my people.csv")
+    table = read_table(source)
+    text = spec_text(source, table, *examine(table))
+    assert "Brno" in text
+    assert all(value not in text for value in ("Zl", "1234.5", "1633.5", "P0007"))
+    spec = load_spec(written(tmp_path, text))
+    assert spec.name == "my-people"
+    assert set(spec.table.columns) == {"person", "wage", "town"}
+
+
+def test_dotted_paths_are_what_set_takes() -> None:
+    assert dotted(("schema", "columns", "a.b", "role")) == 'schema.columns."a.b".role'
+
+
+def test_progress_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"step": 1840, "loss": 9.711, "best": 9.69, "elapsed_s": 79.0, "left_s": 41.2}
+    assert words_of(metrics) == "step 1,840  loss 9.71  best 9.69  0:41 left"
+    assert share_of(metrics) == (120.2, 79.0)
+    assert share_of({"step": 3}) == (None, 0.0)
+    assert clock(3725) == "1:02:05"
+    voice = narrator(quiet=False)
+    assert isinstance(voice, InLines)
+    with voice.bars("fit", ("a", "bb")) as bars:
+        bars.step("a", metrics)
+        bars.done("a", "done 0:38")
+    narrator(quiet=True).line("fit", "nothing of this")
+    assert capsys.readouterr().out == "fit        a   done 0:38\n"
