@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 
 Metrics = Mapping[str, Any]
 LABEL_WIDTH = 11
+BAR_WIDTH = 20
 LINE_EVERY_S = 10.0
 """Between two progress lines of one fit where there is no terminal."""
 
@@ -105,29 +106,36 @@ class OnTerminal:
 
         colour = {"PASS": "bold green", "REFUSE": "bold red", "INCONCLUSIVE": "bold yellow", "INVALID": "bold red"}
         first, _, rest = text.partition(" ")
-        words = Text(f"{label:<{LABEL_WIDTH}}", style="bold")
+        words = Text()
+        words.append(f"{label:<{LABEL_WIDTH}}", style="bold")
         words.append(first, style=colour.get(first, "none"))
         words.append(f" {rest}" if rest else "", style="none")
         self._console.print(words)
 
     @contextmanager
     def bars(self, label: str, names: tuple[str, ...]) -> Iterator[Bars]:
-        """Show one bar a name until the block ends; the bars stay on the screen."""
+        """Show one bar a name until the block ends, then leave one line a name, which may be longer than the screen."""
         from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+        from rich.table import Column  # noqa: PLC0415
 
+        width = max((len(name) for name in names), default=0)
         columns = (
-            TextColumn("{task.fields[label]}", style="bold", markup=False),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[words]}", markup=False),
+            TextColumn(
+                "{task.fields[label]}", style="bold", markup=False, table_column=Column(min_width=LABEL_WIDTH - 1)
+            ),
+            TextColumn("{task.description}", markup=False, table_column=Column(min_width=width)),
+            BarColumn(bar_width=BAR_WIDTH, table_column=Column(min_width=BAR_WIDTH)),
+            TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
         )
-        with Progress(*columns, console=self._console, refresh_per_second=5) as progress:
-            width = max(len(name) for name in names)
+        ended: dict[str, str] = {}
+        with Progress(*columns, console=self._console, refresh_per_second=5, transient=True) as progress:
             tasks = {}
             for position, name in enumerate(names):
                 head = f"{label if position == 0 else '':<{LABEL_WIDTH - 1}}"
                 tasks[name] = progress.add_task(f"{name:<{width}}", total=None, label=head, words="")
-            yield _RichBars(progress, tasks)
+            yield _RichBars(progress, tasks, ended)
+        for position, (name, text) in enumerate(ended.items()):
+            self.line(label if position == 0 else "", f"{name:<{width}}  {'━' * BAR_WIDTH}  {text}")
 
 
 class _NoBars:
@@ -156,9 +164,10 @@ class _LinesOfBars:
 
 
 class _RichBars:
-    def __init__(self, progress: Any, tasks: Mapping[str, Any]) -> None:
+    def __init__(self, progress: Any, tasks: Mapping[str, Any], ended: dict[str, str]) -> None:
         self._progress = progress
         self._tasks = tasks
+        self._ended = ended
 
     def step(self, name: str, metrics: Metrics) -> None:
         total, completed = share_of(metrics)
@@ -166,6 +175,7 @@ class _RichBars:
 
     def done(self, name: str, text: str) -> None:
         self._progress.update(self._tasks[name], total=1.0, completed=1.0, words=text)
+        self._ended[name] = text
 
 
 def words_of(metrics: Metrics) -> str:

@@ -105,6 +105,8 @@ def plain_spec(spec: Spec) -> dict[str, Any]:
     plain: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     for candidate in plain["candidates"]:
         candidate.update(candidate.pop("options"))
+        if candidate["budget"] is None:
+            del candidate["budget"]
     return plain
 
 

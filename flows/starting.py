@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from flows.candidates import candidates_schema
 from flows.errors import Exit, FlowInputError
 from flows.judging import check_folder, say_json
 from flows.spec import Spec
@@ -99,6 +98,8 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a spec, with the families and limits that exist."""
+    from flows.candidates import candidates_schema  # noqa: PLC0415 - knows the generators, which import torch
+
     plain: dict[str, Any] = copy.deepcopy(Spec.model_json_schema(by_alias=True))
     definitions = plain["$defs"]
     budget = definitions["BudgetSpec"]

@@ -49,7 +49,11 @@ def test_importing_every_room_loads_nothing_heavy() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "from typer.testing import CliRunner\nfrom flows.cli import app\nassert CliRunner().invoke(app, ['--help']).exit_code == 0"
+    code = (
+        "from typer.testing import CliRunner\n"
+        "from flows.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0"
+    )
     assert modules_after(code) & (HEAVY | {"pandas", "pyarrow"}) == set()
 
 

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from generators.registry import SYNTHESIZERS
 from sources.inference import examine
 from sources.readers import read_table
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 PLAIN: dict[str, Any] = {"name": "a", "source": "b.csv"}
 
 
@@ -119,3 +122,9 @@ def test_progress_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
         bars.done("a", "done 0:38")
     narrator(quiet=True).line("fit", "nothing of this")
     assert capsys.readouterr().out == "fit        a   done 0:38\n"
+
+
+def test_judging_and_verifying_know_neither_prefect_nor_torch() -> None:
+    code = "import sys, flows.judging, flows.verifying, flows.starting; print({'prefect', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
