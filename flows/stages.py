@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -25,11 +25,12 @@ from releases.publish import publish
 from sources.dataset import Dataset
 from sources.files import write_json
 from sources.fingerprint import fingerprint
-from sources.randomness import derive
+from sources.randomness import derive, stream
 from sources.readers import read_table
 from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
+from validators.fidelity.c2st import c2st
 from validators.gate import Outcome
 from validators.policy import Policy
 
@@ -172,12 +173,14 @@ def judge_sample(
 def best_of(tried: Sequence[Tried]) -> Tried:
     """Return the candidate to release, or the one nearest to it.
 
-    PASS before INCONCLUSIVE before REFUSE before INVALID; among equals the smallest distance of the C2ST AUC from
-    0.5 (nobody tells its rows from real ones), then the smallest loss on three-way marginals, then the spec's order.
+    PASS before INCONCLUSIVE before REFUSE before INVALID; among equals the one whose rows a classifier tells least from
+    those of the reference part, then the spec's order. The holdout, on which the verdicts rest, chooses nothing.
     """
     judged = [one for one in tried if one.judgement is not None]
     assert judged, "a run without any judged candidate has ended earlier"
-    return min(judged, key=lambda one: (_rank(one), _value(one, "c2st", 0.5), _value(one, "kway_3", 0.0)))
+    first = min(_rank(one) for one in judged)
+    equals = [one for one in judged if _rank(one) == first]
+    return equals[0] if len(equals) == 1 else min(equals, key=_told_from_reference)
 
 
 def _rank(one: Tried) -> int:
@@ -185,10 +188,15 @@ def _rank(one: Tried) -> int:
     return ORDER.index(one.judgement.verdict.outcome)
 
 
-def _value(one: Tried, name: str, best: float) -> float:
+def _told_from_reference(one: Tried) -> float:
+    """Return how far the C2ST AUC against the reference part is from 0.5; infinite where it cannot be taken."""
     assert one.judgement is not None
-    found = [m.value for m in one.judgement.report.measurements if m.name == name and m.value is not None]
-    return abs(found[0] - best) if found else float("inf")
+    evidence = one.judgement.evidence
+    if evidence is None or evidence.reference is None:
+        return float("inf")
+    there = replace(evidence, holdout=evidence.reference, reference=None)
+    found = c2st(there, stream(one.judgement.report.seed, "choose"))
+    return abs(found[0].value - 0.5) if found and found[0].value is not None else float("inf")
 
 
 def provenance_of(
