@@ -31,3 +31,7 @@ class SpecError(FlowError, UserError):
 
 class NothingFitted(FlowError):
     """Every candidate failed, at least one by diverging: there is nothing to judge."""
+
+
+class ServerFailed(FlowError):
+    """Prefect's temporary server did not come up."""

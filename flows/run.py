@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from flows.judging import EXITS, say_json, say_verdict
 from flows.opening import Opened, check_target, open_source, parts_of
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, folder_of, relative
-from flows.settings import prefect_for_one_run, prepare_prefect
+from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
 from flows.spec_file import load_spec, plain_spec
+from flows.temporary_server import temporary_server
 from sources.files import write_json
 from validators.gate import Outcome
 
@@ -66,10 +69,29 @@ def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, op
     company = Company(spec=spec, place=spec_file, folder=folder, voice=voice, opened=opened)
     token = COMPANY.set(company)
     try:
-        with prefect_for_one_run(folder.results):
+        with _prefect_for_one_run(folder.results):
             return release(name=spec.name, run_folder=str(folder.path))
     finally:
         COMPANY.reset(token)
+
+
+@contextmanager
+def _prefect_for_one_run(results: Path) -> Iterator[None]:
+    """Hold Prefect's in-code settings for one run: results under `results`, a server of its own where none is named."""
+    from prefect.settings import (  # noqa: PLC0415 - imported when a flow runs, never by --help
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
+
+    changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
+    with ExitStack() as stack:
+        if uses_temporary_server():
+            changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
+            changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
+        stack.enter_context(temporary_settings(changes))
+        yield
 
 
 def _say_head(voice: Narrator, spec: Spec) -> None:

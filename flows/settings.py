@@ -7,10 +7,7 @@ nothing is sent anywhere; with `PREFECT_API_URL` set, Prefect reports to that se
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 THREADS = {
     # Threads that wait at a barrier sleep instead of spinning: on two shared cores a fit takes a quarter of the time.
@@ -68,19 +65,3 @@ def prepare_prefect(home: Path) -> None:
             listed = [part for part in os.environ.get(name, "").split(",") if part]
             if LOOPBACK not in listed:
                 os.environ[name] = ",".join([*listed, LOOPBACK])
-
-
-@contextmanager
-def prefect_for_one_run(results: Path) -> Iterator[None]:
-    """Hold Prefect's in-code settings for one run: no heartbeat without a lasting server, results under `results`."""
-    from prefect.settings import (  # noqa: PLC0415 - imported when a flow runs, never by --help
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_LOCAL_STORAGE_PATH,
-        temporary_settings,
-    )
-
-    changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
-    if uses_temporary_server():
-        changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
-    with temporary_settings(changes):
-        yield

@@ -101,12 +101,11 @@ def check_spec(raw: Mapping[str, Any], *, place: str, check_candidates: bool = T
 
 
 def plain_spec(spec: Spec) -> dict[str, Any]:
-    """Return the spec as plain JSON values that `check_spec` reads back, defaults included."""
-    plain: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
-    for candidate in plain["candidates"]:
-        candidate.update(candidate.pop("options"))
-        if candidate["budget"] is None:
-            del candidate["budget"]
+    """Return the spec as plain JSON values that `check_spec` reads back: with defaults, without what is left open."""
+    plain: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for candidate, given in zip(plain["candidates"], spec.candidates, strict=True):
+        del candidate["options"]
+        candidate.update(given.options)  # an option may be given as null, which is a value
     return plain
 
 

@@ -29,8 +29,8 @@ import pandas as pd
 from safetensors.numpy import load_file, save
 
 from generators.base import Budget, FitReport, GeneratorError, GeneratorInputError, NotFitted, OnStep
-from generators.tabular.model_files import schema_from_json
 from generators.unit_interval import Code, decode, encode
+from sources import schema_json
 from sources.dataset import Dataset
 from sources.errors import did_you_mean
 from sources.files import write_bytes, write_json
@@ -101,7 +101,7 @@ def load(path: Path) -> "GaussianCopula":
         raise GeneratorInputError(f"{path}: not a model of {FAMILY}", seen=saved.get("format"))
     synthesizer = GaussianCopula(Config(**saved["config"]))
     synthesizer._model = _Model(  # noqa: SLF001 - the other half of this class
-        schema=schema_from_json(saved["schema"]),
+        schema=schema_json.from_json(saved["schema"]),
         codes=tuple(Code.from_json(code) for code in saved["codes"]),
         marginals=tuple(saved["marginals"]),
         correlation=correlation,
@@ -180,7 +180,7 @@ class GaussianCopula:
         saved = {
             "format": FORMAT,
             "config": dataclasses.asdict(self.config),
-            "schema": dataclasses.asdict(self._model.schema),
+            "schema": schema_json.to_json(self._model.schema),
             "codes": [dataclasses.asdict(code) for code in self._model.codes],
             "marginals": list(self._model.marginals),
         }

@@ -1,6 +1,6 @@
 """Columns as numbers in the unit interval and back: how a peer that models numbers alone gets a table.
 
-A code keeps no row: labels need `min_support` holders, and the bounds of a number are means of `LEAF_ROWS` rows.
+A code keeps no row: labels need `min_support` holders, and the bounds of a number are means of many rows.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,6 @@ class Code:
         shares: their shares, adding up to 1.
         low, high: bounds of a number or date (in microseconds since 1970); None where there is none.
         state_column, value_column: names of what SDV models, None where there is nothing to model.
-        dtype: the pandas dtype of the column.
         id_format: the format of an id column, which SDV does not see; None for others.
 
     """
@@ -45,7 +44,6 @@ class Code:
     high: float | None = None
     state_column: str | None = None
     value_column: str | None = None
-    dtype: str = "object"
     id_format: Mapping[str, Any] | None = None
 
     @staticmethod
@@ -73,14 +71,14 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
                 remedy="leave the column out, or give it another kind in the spec",
             )
         if column.kind == "id":
-            codes.append(Code(id_format=fit_id(cells.to_numpy(dtype=object)).to_json(), dtype="object"))
+            codes.append(Code(id_format=fit_id(cells.to_numpy(dtype=object), column.storage).to_json()))
             continue
         rng = stream(seed, "unit interval", column.name)
         missing = cells.isna().to_numpy()
         if missing.all() or (column.kind in ("numeric", "datetime") and (~missing).sum() < LEAF_ROWS):
             if not missing.all():
                 notes.append(f"{column.name}: fewer than {LEAF_ROWS} cells are present; missing throughout the sample")
-            codes.append(Code(states=(None,), shares=(1.0,), dtype=str(cells.dtype)))
+            codes.append(Code(states=(None,), shares=(1.0,)))
             continue
         if column.kind in ("numeric", "datetime"):
             values = _as_numbers(cells)
@@ -90,7 +88,7 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
                     seen=f"{int(np.isinf(values).sum())} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            code, parts = _encode_numbers(values, missing, number, str(cells.dtype), rng)
+            code, parts = _encode_numbers(values, missing, number, rng)
         else:
             least = 1 if column.kind == "boolean" else min_support  # neither answer names a person
             learnt = _encode_labels(cells, missing, number, least, rng)
@@ -109,7 +107,7 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
 
 
 def _encode_numbers(
-    values: np.ndarray, missing: np.ndarray, number: int, dtype: str, rng: np.random.Generator
+    values: np.ndarray, missing: np.ndarray, number: int, rng: np.random.Generator
 ) -> tuple[Code, dict[str, np.ndarray]]:
     low, high = _bounds(np.sort(values[~missing]))
     parts: dict[str, np.ndarray] = {}
@@ -131,14 +129,16 @@ def _encode_numbers(
         high=high,
         state_column=state_column,
         value_column=value_column,
-        dtype=dtype,
     )
     return code, parts
 
 
 def _bounds(ordered: np.ndarray) -> tuple[float, float]:
-    """Return the means of the outermost `LEAF_ROWS` of sorted values; where those are all the same, exactly that."""
-    ends = (ordered[:LEAF_ROWS], ordered[-LEAF_ROWS:])
+    """Return the means of `LEAF_ROWS` outer sorted values (of one fewer at worst); where all are equal exactly that.
+
+    The outermost one is left out: among nineteen zeros it could be read off the mean.
+    """
+    ends = (ordered[1 : LEAF_ROWS + 1], ordered[-LEAF_ROWS - 1 : -1])
     low, high = (float(np.clip(end.mean(), end[0], end[-1])) for end in ends)
     return low, high
 
@@ -160,7 +160,7 @@ def _encode_labels(
     states, shares, states_in = _states(places, [*kept, None])
     state_column = f"s{number}" if len(states) > 1 else None
     parts = {} if state_column is None else {state_column: _spread(states_in, shares, rng)}
-    code = Code(states=states, shares=shares, state_column=state_column, dtype=str(cells.dtype))
+    code = Code(states=states, shares=shares, state_column=state_column)
     return code, parts, bool(rare.any())
 
 
@@ -198,7 +198,7 @@ def decode(column: Column, code: Code, encoded: pd.DataFrame, n: int, *, seed: i
             place = np.clip(encoded[code.value_column].to_numpy(), 0.0, 1.0)
             values = code.low + (code.high - code.low) * place
         there = np.array([state is not None for state in code.states])[states]
-        return _as_cells(column, np.where(there, values, np.nan), code.dtype)
+        return _as_cells(column, np.where(there, values, np.nan))
     labels = np.array(code.states, dtype=object)[states]
     if column.kind == "boolean":
         return pd.Series([None if label is None else label == "True" for label in labels], dtype="boolean")
@@ -209,17 +209,15 @@ def _as_numbers(cells: pd.Series) -> np.ndarray:
     """Return a float64 array; dates as microseconds since 1970, missing as NaN."""
     if pd.api.types.is_numeric_dtype(cells.dtype):
         return cells.to_numpy(dtype=np.float64)
-    naive = cells.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(cells.dtype, "tz", None) else cells
-    whole = naive.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    whole = cells.to_numpy(dtype="datetime64[us]").astype(np.int64)
     return np.where(cells.isna(), np.nan, whole.astype(np.float64))
 
 
-def _as_cells(column: Column, values: np.ndarray, dtype: str) -> pd.Series:
+def _as_cells(column: Column, values: np.ndarray) -> pd.Series:
     """Return numbers on the column's lattice, or dates."""
     if column.kind == "numeric":
         decimals = 0 if column.integer else column.decimals
         return pd.Series(values if decimals is None else np.round(values, decimals) + 0.0, dtype=np.float64)
     step = DAY_US if column.storage == "date" else 1
     whole = np.where(np.isnan(values), 0, np.round(values / step) * step).astype(np.int64)
-    stamps = pd.Series(whole.astype("datetime64[us]")).mask(np.isnan(values))
-    return stamps.dt.tz_localize("UTC") if "UTC" in dtype else stamps
+    return pd.Series(whole.astype("datetime64[us]")).mask(np.isnan(values))

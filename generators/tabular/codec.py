@@ -25,6 +25,7 @@ from sources.randomness import stream
 from sources.schema import Column, Schema
 
 UNITS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # day, hour, minute, second, millisecond
+EXACT_INTEGER = 2**53  # beyond it float64 has no neighbouring whole numbers
 FORMAT = "understudy-table-codec-1"
 
 
@@ -231,7 +232,7 @@ class TableCodec:
             if isinstance(codec, IdCodec):
                 notes.append(f"{name}: ids are made anew in the format of the source and relate to no other column")
         if any(isinstance(codec, NumericCodec) and not codec.exact.all() for codec in self.columns.values()):
-            notes.append("numbers: tails end at the mean of the second to fourth most extreme training rows")
+            notes.append("numbers: tails end at the mean of the second to sixth most extreme training rows")
         notes.extend(f"{name}: derived from {other}, which decides it" for name, (other, _) in self.derived.items())
         return tuple(notes)
 
@@ -259,8 +260,7 @@ class TableCodec:
         absent = np.isnan(numbers)
         moments = np.where(absent, 0, numbers).astype(np.int64).view("datetime64[us]")
         moments[absent] = np.datetime64("NaT")
-        series = pd.Series(moments)
-        return series if column.timezone is None else series.dt.tz_localize("UTC")
+        return pd.Series(moments)
 
 
 def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
@@ -291,7 +291,7 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
                 remedy="drop the column, or set its kind to categorical (repeated labels) or id (made anew)",
             )
         if column.kind == "id":
-            columns[column.name] = fit_id(_texts(values))
+            columns[column.name] = fit_id(_texts(values), column.storage)
         elif column.kind in ("categorical", "boolean"):
             columns[column.name] = _fit_labels(column, values, config.min_support)
         else:
@@ -408,9 +408,8 @@ def _numbers(column: Column, values: pd.Series) -> np.ndarray:
     """Return numbers, float64 N, NaN where missing; moments as microseconds since 1970."""
     if column.kind == "numeric":
         return values.to_numpy(dtype=np.float64)
-    naive = values if values.dt.tz is None else values.dt.tz_convert("UTC").dt.tz_localize(None)
-    numbers = naive.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
-    numbers[naive.isna().to_numpy()] = np.nan
+    numbers = values.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
+    numbers[values.isna().to_numpy()] = np.nan
     return numbers
 
 
@@ -421,7 +420,9 @@ def _lattice(column: Column, numbers: np.ndarray) -> Lattice:
         if decimals is None:
             return Lattice()
         counts = np.round(present * 10.0**decimals)  # an amount in whole thousands stays one
-        divisor = int(np.gcd.reduce(counts.astype(np.int64))) if np.abs(counts).max(initial=0) < 2**53 else 1
+        shared = np.count_nonzero(counts) >= LEAF_ROWS  # the divisor of a few rows would be what they hold
+        exact = np.abs(counts).max(initial=0) < EXACT_INTEGER
+        divisor = int(np.gcd.reduce(counts.astype(np.int64))) if shared and exact else 1
         return Lattice(step=max(divisor, 1) / 10.0**decimals, decimals=decimals)
     unit = next((unit for unit in UNITS_US if (present % unit == 0).all()), 1)
     return Lattice(step=float(unit), decimals=0)

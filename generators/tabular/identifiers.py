@@ -2,17 +2,25 @@
 
 The format is read per length: which positions are the same in every id of that length, and which characters stand at
 the others. Where the format leaves so little room that a new id could be an old one (counters), ids are lengthened.
+Ids that files hold as numbers are whole numbers without leading zeros that the number type holds exactly.
+
+An id that names several rows in the source does so here: as many rows in a row share a new id. Those rows have nothing
+else in common, because synthesizers of single tables draw rows one by one.
 """
 
 import string
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from sources.schema import Storage
+
 SUPPORT = 20  # ids that must share a length, or a literal character, before it is kept
 ROOM = 1_000_000  # possible ids per source id: the chance that a new one is an old one is at most 1 in this
+MAX_DIGITS: dict[Storage, int] = {"int64": 18, "float64": 15}  # so many digits are held exactly, whichever they are
 CLASSES = (string.digits, "0123456789abcdef", "0123456789ABCDEF", string.ascii_lowercase, string.ascii_uppercase)
 
 
@@ -23,7 +31,7 @@ class IdCodec:
     Args:
         patterns: for each length the characters allowed at each position.
         weights: share of each pattern.
-        repeats: how many rows share an id: (size, share of ids), sizes with enough support.
+        repeats: how many rows share an id: (size, share of ids), each size that of `SUPPORT` ids or their mean.
         missing: share of missing cells.
 
     """
@@ -70,23 +78,32 @@ class IdCodec:
         )
 
 
-def fit_id(values: np.ndarray) -> IdCodec:
-    """Learn the format of ids (object N of str or None)."""
+def fit_id(values: np.ndarray, storage: Storage = "string") -> IdCodec:
+    """Learn the format of ids.
+
+    Args:
+        values: object N of str or None.
+        storage: the type that files have; new ids fit into it.
+
+    """
+    max_digits = MAX_DIGITS.get(storage)
     present = [value for value in values.tolist() if value is not None]
     rows = Counter(present)
-    lengths = Counter(len(text) for text in rows)
+    whole = {text: text if max_digits is None else _digits(text) for text in rows}
+    lengths = Counter(len(text) for text in whole.values())
     kept = [length for length, count in lengths.items() if count >= SUPPORT and length] or [8]
     patterns, weights = [], []
     for length in sorted(kept):
-        same = [text for text in rows if len(text) == length]
-        patterns.append(_pattern(same, length, len(rows)))
+        same = [text for text in whole.values() if len(text) == length]
+        if max_digits is None:
+            patterns.append(_pattern(same, length, len(rows)))
+        else:
+            patterns.append(_whole_numbers(same, length, len(rows), max_digits))
         weights.append(max(lengths[length], 1))
-    sizes = Counter(rows.values())
-    repeats = [(size, float(count)) for size, count in sorted(sizes.items()) if count >= SUPPORT] or [(1, 1.0)]
     return IdCodec(
         patterns=tuple(patterns),
         weights=tuple(weight / sum(weights) for weight in weights),
-        repeats=tuple(repeats),
+        repeats=_repeats(sorted(rows.values())),
         missing=1 - len(present) / max(len(values), 1),
     )
 
@@ -102,6 +119,46 @@ def _pattern(ids: list[str], length: int, num_ids: int) -> tuple[str, ...]:
             pattern.append(
                 next((known for known in CLASSES if seen <= set(known)), string.ascii_letters + string.digits)
             )
+    return _lengthened(pattern, num_ids)
+
+
+def _whole_numbers(ids: list[str], length: int, num_ids: int, max_digits: int) -> tuple[str, ...]:
+    """Return the digits allowed at each position of a number, the first of them not 0."""
+    nonzero = string.digits[1:]
+    pattern = list(_pattern(ids, length, num_ids))
+    pattern[0] = pattern[0] if pattern[0] in nonzero else nonzero
+    if len(pattern) > max_digits:  # there is no room for what all of them share
+        pattern = [nonzero, *[string.digits] * (max_digits - 1)]
+    return tuple(pattern)
+
+
+def _digits(text: str) -> str:
+    """Return the digits of a number without its sign and leading zeros, at least one."""
+    return "".join(character for character in text if character in string.digits).lstrip("0") or "1"
+
+
+def _repeats(sizes: list[int]) -> tuple[tuple[int, float], ...]:
+    """Return (rows, number of ids) for sorted numbers of rows per id; sizes of too few ids are pooled to their mean."""
+    pools: list[list[int]] = []
+    for _, same in groupby(sizes):
+        if not pools or len(pools[-1]) >= SUPPORT:
+            pools.append([])
+        pools[-1].extend(same)
+    if len(pools) > 1 and len(pools[-1]) < SUPPORT:
+        last = pools.pop()
+        pools[-1].extend(last)
+    shares: Counter[int] = Counter()
+    for pool in pools if len(sizes) >= SUPPORT else []:
+        inner = pool if pool[0] == pool[-1] else pool[:-1]  # without the one that has most
+        low, rest = divmod(sum(inner), len(inner))
+        shares[low] += len(pool) * (1 - rest / len(inner))
+        shares[low + 1] += len(pool) * rest / len(inner)
+    return tuple((size, share) for size, share in sorted(shares.items()) if share) or ((1, 1.0),)
+
+
+def _lengthened(pattern: list[str], num_ids: int) -> tuple[str, ...]:
+    """Return the pattern with characters put in until there is `ROOM`."""
+    pattern = list(pattern)
     free = max(range(len(pattern)), key=lambda position: (len(pattern[position]) > 1, position), default=0)
     alphabet = pattern[free] if pattern and len(pattern[free]) > 1 else string.digits
     while float(np.prod([float(len(allowed)) for allowed in pattern])) < ROOM * max(num_ids, 1):

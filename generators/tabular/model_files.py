@@ -15,8 +15,8 @@ from torch import Tensor
 
 from generators.base import GeneratorInputError
 from generators.tabular.codec import TableCodec
+from sources import schema_json
 from sources.files import complete_or_absent, write_json
-from sources.schema import Column, Rules, Schema
 
 FORMAT = "understudy-tabular-model-1"
 
@@ -48,7 +48,7 @@ def save_model(
         "format": FORMAT,
         "family": family,
         "config": asdict(config),
-        "schema": asdict(codec.schema),
+        "schema": schema_json.to_json(codec.schema),
         "codec": codec.to_json(),
         "extra": dict(extra),
     }
@@ -72,19 +72,5 @@ def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, 
             seen=f"{state.get('family')}, {state.get('format')}",
             remedy="load it with the family and version that wrote it",
         )
-    codec = TableCodec.from_json(state["codec"], schema_from_json(state["schema"]))
+    codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
     return state["config"], codec, load_file(path / "weights.safetensors"), state["extra"]
-
-
-def schema_from_json(state: Mapping[str, Any]) -> Schema:
-    """Return the schema that `dataclasses.asdict` and JSON wrote."""
-    columns = []
-    for column in state["columns"]:
-        fields = dict(column)
-        rules = dict(fields["rules"])
-        rules["values"] = None if rules["values"] is None else tuple(rules["values"])
-        fields["rules"] = Rules(**rules)
-        fields["missing_marks"] = tuple(fields["missing_marks"])
-        fields["bins"] = None if fields["bins"] is None else tuple(fields["bins"])
-        columns.append(Column(**fields))
-    return Schema(columns=tuple(columns), entity_key=state["entity_key"], order_key=state["order_key"])

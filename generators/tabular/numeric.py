@@ -6,10 +6,10 @@ together into coarse tokens of about equal mass, and a fine token says which lea
 numbers come from a piecewise linear quantile function through the means of four blocks of its rows, snapped to the
 lattice.
 
-Privacy: an exact value that is kept is held by >= 20 rows. Everything else that is kept is a mean over >= 3 rows or a
+Privacy: an exact value that is kept is held by >= 20 rows. Everything else that is kept is a mean over >= 5 rows or a
 randomly placed point between two neighbouring rows, at a rank that is a multiple of >= 20 rows. The single most extreme
 row at either end has no influence on what is kept, so tails are clipped: the outermost number that can be drawn is the
-mean of the second to fourth most extreme rows.
+mean of the second to sixth most extreme rows.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ import numpy as np
 LEAF_ROWS = 20  # smallest support of a leaf: fewer rows would let the quantile function name single persons
 MASS_SHARE = 1 / 256  # a value with more of the rows than this is a coarse token of its own
 MAX_FINE = 16  # leaves in a coarse token
+TAIL_ROWS = 5  # of whose mean a tail ends; as many as must hold a label, lest equal ones show a value of fewer
 BLOCKS = 4  # of rows in a range leaf, whose means carry the quantile function
 SINGLE_TOKEN_LEAVES = 64  # up to so many leaves one token is enough
 KNOT_PROBABILITIES = np.array([0.0, 0.125, 0.375, 0.625, 0.875, 1.0])  # ends, and the middles of four blocks
@@ -293,12 +294,12 @@ def _range_knots(values: np.ndarray, low: float | None, high: float | None, latt
     """Return the quantile function of sorted `values` (float N >= LEAF_ROWS) between the edges; None is a tail."""
     blocks = np.array_split(values, BLOCKS)
     half = 0.0 if lattice.step is None else lattice.step * 0.49  # draws up to here still snap to the outermost number
-    first, last = float(values[1:4].mean()) - half, float(values[-4:-1].mean()) + half
+    first, last = float(values[1 : TAIL_ROWS + 1].mean()) - half, float(values[-TAIL_ROWS - 1 : -1].mean()) + half
     means = [float(block.mean()) for block in blocks]
     if low is None:
-        means[0] = float(blocks[0][1:].mean())
+        means[0] = float(values[1 : max(len(blocks[0]), TAIL_ROWS + 1)].mean())
     if high is None:
-        means[-1] = float(blocks[-1][:-1].mean())
+        means[-1] = float(values[-max(len(blocks[-1]), TAIL_ROWS + 1) : -1].mean())
     knots = np.array([first if low is None else low, *means, last if high is None else high])
     return np.maximum.accumulate(knots)
 

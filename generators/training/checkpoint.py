@@ -33,6 +33,8 @@ def write(run_dir: Path, tensors: Mapping[str, Tensor], progress: Mapping[str, A
         identity: what must be equal for the fit to go on: data, configuration, seed.
 
     """
+    for left in run_dir.glob(f".{FILE}.*.tmp"):  # of a process that was killed while writing
+        left.unlink(missing_ok=True)
     header = {"format": FORMAT, "identity": identity, "progress": json.dumps(progress)}
     with complete_or_absent(run_dir / FILE) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, header)

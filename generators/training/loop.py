@@ -228,12 +228,12 @@ class _Fit:
             progress.step += 1
             if not self.device.is_gpu or progress.step % GPU_SETTLE_STEPS == 0:
                 self._settle()
+            self._stop_on_time()  # before the validation, which the last step of a plan must not miss
             if progress.step % config.evaluate_every == 0 or progress.step == progress.plan:
                 self._settle()
                 self._evaluate()
                 self._stop_on_plateau()
                 progress = self.progress  # a plateau goes back to the best step
-            self._stop_on_time()
             self._write_if_due()
             self._show()
         if not progress.finished:
@@ -405,6 +405,7 @@ class _Fit:
         if time.monotonic() - self.written_s < self.config.checkpoint_s:
             return
         self._settle()  # never keep a state whose loss nobody has looked at
+        self.progress.elapsed_s = self._elapsed_s()
         tensors = {**checkpoint.named("now", self._tensors()), **checkpoint.named("kept", self.kept)}
         progress = {"now": asdict(self.progress)}
         if self.rewind is not None:

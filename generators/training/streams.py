@@ -16,7 +16,8 @@ def isolated_rng(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+            with torch.cuda.device(device):  # torch seeds the current one
+                torch.cuda.manual_seed(seed)
         generator = torch.Generator(device=device)
         generator.manual_seed(seed)
         yield generator

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 
 from flows.settings import prepare_prefect, prepare_threads
+from flows.temporary_server import temporary_server
 
 prepare_threads()
 prepare_prefect(Path(tempfile.gettempdir()) / f"understudy-prefect-{os.getpid()}")  # before anything imports Prefect
@@ -18,14 +18,13 @@ prepare_prefect(Path(tempfile.gettempdir()) / f"understudy-prefect-{os.getpid()}
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """Start Prefect's temporary server once; every flow of the session finds it running."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Prefect's own deprecations are not ours
-        from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - after its settings
-    server = SubprocessASGIServer()
-    server.start()
-    yield
-    server.stop()
+    """Start Prefect's temporary server once; every flow of the session, also in a child process, is told of it."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - after its settings
+
+    with temporary_server() as url, temporary_settings({PREFECT_API_URL: url}):
+        os.environ["PREFECT_API_URL"] = url
+        yield
+        del os.environ["PREFECT_API_URL"]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from prefect.server.api.server import SubprocessASGIServer
 
 from flows import run
 from flows.cli import command_line
@@ -134,12 +133,12 @@ main()
 
 
 def fit_in_process(folder: Path, out: str) -> "subprocess.Popen[str]":
-    """Start `understudy run` as a user would, with the session's Prefect server."""
-    (server,) = SubprocessASGIServer._instances.values()
+    """Start `understudy run` as a user would, with a server of its own."""
+    own = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     return subprocess.Popen(
         [sys.executable, "-c", OFTEN_SAVED, "run", "spec.yaml", "--out", out, "--quiet"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_API_URL": server.api_url},
+        env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -155,15 +154,27 @@ def wait_for_checkpoint(process: "subprocess.Popen[str]", folder: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.usefixtures("prefect_server")
+def commands_of(pids: list[int]) -> list[str]:
+    """Return the command lines of the processes that live; one that has ended has none."""
+    paths = [Path(f"/proc/{pid}/cmdline") for pid in pids]
+    return [text for text in (path.read_text() if path.exists() else "" for path in paths) if text]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(survey: Path) -> None:
     (survey / "spec.yaml").write_text(KILLED.replace("STEPS", "300"))
     process = fit_in_process(survey, "killed")
     try:
         wait_for_checkpoint(process, survey / "killed")
+        children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        assert any("flows.temporary_server" in command for command in commands_of(children))
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    deadline_s = time.monotonic() + 10
+    while commands_of(children):
+        assert time.monotonic() < deadline_s, "the server outlives the killed run"
+        time.sleep(0.05)
     assert not list(survey.glob("killed/runs/fits/*/fit.json")), "it had ended before it was killed"
     outcomes = []
     for out in ("killed", "calm"):

@@ -1,0 +1,85 @@
+"""Prefect's server for one run: a child on the loopback address that ends with its parent, however that ends.
+
+Prefect can bring such a server up by itself, but that one outlives a run that is killed. Here the child reads its
+standard input, a pipe whose other end the parent holds: when the parent is gone the kernel closes it, and the child
+ends. The parent binds the port and hands the socket over, so no other program can take it in between.
+"""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.errors import ServerFailed
+from flows.settings import LOOPBACK
+
+START_S = 120.0
+"""Longest wait for the first answer; a fresh home on a busy machine has been seen to take 12 s."""
+
+BACKLOG = 128
+
+
+@contextmanager
+def temporary_server() -> Iterator[str]:
+    """Yield the URL of the API of a server that answers; it has ended when the block ends.
+
+    Raises:
+        ServerFailed: it ended before it answered, or gave no answer in `START_S` seconds.
+
+    """
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen(BACKLOG)
+        port = listener.getsockname()[1]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "flows.temporary_server", str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,  # Ctrl-C is for the run, which ends the server after its last report
+        )
+    try:
+        _wait_for_answer(port)
+        yield f"http://{LOOPBACK}:{port}/api"
+    finally:
+        assert child.stdin is not None
+        child.stdin.close()
+        child.wait()
+
+
+def _wait_for_answer(port: int) -> None:
+    """Ask once: the question waits in the listener's queue until the server takes it."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=START_S)
+    try:
+        connection.request("GET", "/api/health")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerFailed(f"Prefect's temporary server did not come up: {type(error).__name__}") from error
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        raise ServerFailed(f"Prefect's temporary server answered {status}")
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def serve(descriptor: int) -> None:
+    """Be the child: serve on the listening socket `descriptor` until the parent is gone."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn  # noqa: PLC0415 - the watch stands before anything slow is imported
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+
+    config = uvicorn.Config(create_app(), log_level="critical", access_log=False)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
