@@ -42,6 +42,7 @@ EXITS = {
 }
 MOST_REASONS = 8
 MOST_OVERRIDES = 3
+FEWEST_DIFFERENT = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,12 @@ def judge_command(
     schema = infer_common(frames, _with_roles(overrides, [str(name) for name in frames[0].columns], target, protected))
     check_roles(schema, place=train)
     parts = [conform(frame, schema) for frame in frames]
+    if len(parts) > 1 and _same_rows(*parts):
+        raise FlowInputError(
+            "--holdout: the same rows as --train, which hide every copy",
+            seen=f"{len(parts[1]):,} rows",
+            remedy="give real rows that the synthesizer never saw, or leave --holdout out",
+        )
     check_target(parts[0], place=train, column=f"--target {target}" if target else "")
     rows = " · ".join(f"{label} {len(part):,}" for label, part in zip(("train", "holdout"), parts, strict=False))
     voice.line("judge", f"{rows} · synthetic {len(table):,} rows × {len(table.columns)} columns   policy {rules.name}")
@@ -252,6 +259,14 @@ def check_folder(folder: Path, *, option: str) -> None:
         )
     if not os.access(here, os.W_OK | os.X_OK):
         raise FlowInputError(f"{option}: {here} cannot be written", seen=str(folder), remedy="give another folder")
+
+
+def _same_rows(one: Dataset, other: Dataset) -> bool:
+    """Return whether both hold the same rows in any order, and enough different ones that it is no chance."""
+    if len(one) != len(other):
+        return False
+    first, second = (pd.util.hash_pandas_object(part.frame, index=False).sort_values() for part in (one, other))
+    return first.nunique() >= FEWEST_DIFFERENT and bool((first.to_numpy() == second.to_numpy()).all())
 
 
 def _synthetic_table(path: str) -> pd.DataFrame:

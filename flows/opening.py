@@ -17,10 +17,12 @@ from sources.fingerprint import fingerprint
 from sources.inference import infer_schema
 from sources.overrides import SchemaOverrides, from_mapping
 from sources.readers import SourceSpec, read
-from sources.schema import Schema
+from sources.schema import Kind, Schema
 from sources.split import Split, split
 
 MOST_NAMED = 5
+UNMODELLED: tuple[Kind, ...] = ("text", "image")
+"""Kinds that every family of `generators.registry` refuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ def open_source(spec: Spec, *, place: str) -> Opened:
 
     Raises:
         SourceInputError: the source cannot be read or described.
-        FlowInputError: the source breaks a rule of its own contract.
+        FlowInputError: the source breaks a rule of its own contract, or holds columns that nothing learns.
 
     """
     frame = read(source_of(spec.source))
@@ -65,6 +67,7 @@ def open_source(spec: Spec, *, place: str) -> Opened:
         remedy = f"correct {place} or the cells; a key that is left out is inferred"
         raise FlowInputError(error.what, seen=error.seen, remedy=remedy) from error
     check_roles(schema, place=place)
+    check_modelled(schema, place=place)
     dataset = conform(frame, schema)
     return Opened(dataset=dataset, contract=checked(dataset, place=place), fingerprint=fingerprint(dataset))
 
@@ -120,6 +123,24 @@ def check_roles(schema: Schema, *, place: str) -> None:
             f"{place}: schema.columns.{target.name}: a target must be a number, a label, a truth value or a date",
             seen=target.kind,
             remedy="give the role to another column, or set its kind",
+        )
+
+
+def check_modelled(schema: Schema, *, place: str) -> None:
+    """Refuse columns that no synthesizer learns, before a run begins.
+
+    Raises:
+        FlowInputError: a column holds free text or images.
+
+    """
+    beyond = [column for column in schema.columns if column.kind in UNMODELLED]
+    if beyond:
+        shown = ", ".join(f'"{column.name}"' for column in beyond[:MOST_NAMED])
+        raise FlowInputError(
+            f"{place}: no synthesizer learns columns of kind {beyond[0].kind}",
+            seen=shown + (f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""),
+            remedy="leave them out of the source, or set their kind under schema.columns: id (made anew), categorical "
+            "(repeated labels)",
         )
 
 

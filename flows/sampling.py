@@ -14,7 +14,7 @@ from flows.opening import names_of
 from flows.progress import narrator
 from generators.base import Synthesizer
 from generators.registry import SYNTHESIZERS
-from sources.conform import conform
+from sources.conform import conform_loosely
 from sources.errors import did_you_mean
 from sources.schema import Schema
 from sources.storage import Format, to_storage, write_table
@@ -85,6 +85,20 @@ def _conditions(schema: Schema, given: Sequence[str], rows: int) -> pd.DataFrame
             hint = did_you_mean(name, schema.names)
             raise FlowInputError(f"--given: no such column{hint}", seen=name, remedy=names_of(schema.names))
         values[name] = value
-    part = Schema(columns=tuple(schema[name] for name in schema.names if name in values))
-    one_row = pd.DataFrame({name: pd.Series([values[name]] * rows, dtype=object) for name in part.names})
-    return conform(one_row, part).frame
+    cells = {name: _cell(schema, name, value) for name, value in values.items()}
+    one_row = pd.concat([cells[name] for name in schema.names if name in cells], axis=1)
+    return one_row.loc[[0] * rows].reset_index(drop=True)
+
+
+def _cell(schema: Schema, name: str, value: str) -> pd.Series:
+    """Return the canonical cell, a series of one, for the text `value` of the column `name`."""
+    cell, mismatches = conform_loosely(
+        pd.DataFrame({name: pd.Series([value], dtype=object)}), Schema(columns=(schema[name],))
+    )
+    if cell is None or mismatches:
+        raise FlowInputError(
+            f'--given: no value of column "{name}", which is {schema[name].kind}',
+            seen=value,
+            remedy="write the value as the table's files do",
+        )
+    return cell.frame[name]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from flows.errors import Exit, FlowInputError
 from flows.judging import check_folder, say_json
+from flows.opening import UNMODELLED
 from flows.spec import Spec
 from sources.conform import conform
 from sources.files import write_text
@@ -143,6 +144,8 @@ def _column_lines(column: Column, finding: Finding, cells: pd.Series) -> list[st
     missing = float(cells.isna().mean())
     if missing > 0:
         notes += f"; {100 * missing:.1f} % missing" if missing >= 0.001 else "; hardly any missing"  # noqa: PLR2004
+    if column.kind in UNMODELLED:
+        notes += "; no synthesizer learns it: make it id (made anew) or categorical, or leave it out of the source"
     settings = [f"kind: {column.kind}", "role: plain"]
     if column.missing_marks:
         settings.append(f"missing_marks: [{', '.join(_quoted(mark) for mark in column.missing_marks)}]")

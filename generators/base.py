@@ -99,7 +99,8 @@ class Synthesizer(Protocol):
 
         Args:
             n: number of rows, 0 or more.
-            seed: same seed, same rows (on one machine).
+            seed: same seed, same rows (on one machine). Rows depend on `n` too: fewer are no prefix of more, because
+                draws are stratified over all of them.
             given: canonical columns to condition on, one row for each of the `n`, or None.
 
         Raises:

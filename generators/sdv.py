@@ -26,6 +26,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from generators.base import Budget, FitReport, GeneratorError, GeneratorInputError, NotFitted, OnStep
@@ -97,6 +98,8 @@ def load(path: Path) -> "GaussianCopula":
         correlation = load_file(path / "model.safetensors")["correlation"]
     except FileNotFoundError as error:
         raise GeneratorInputError(f"{path}: no saved model", remedy="give the folder that `save` wrote") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise GeneratorInputError(f"{path}: the saved model is not readable", remedy="fit and save it again") from error
     if saved.get("format") != FORMAT:
         raise GeneratorInputError(f"{path}: not a model of {FAMILY}", seen=saved.get("format"))
     synthesizer = GaussianCopula(Config(**saved["config"]))

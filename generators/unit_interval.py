@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from generators.base import GeneratorInputError
+from generators.tabular.entities import entities_of, one_each
 from generators.tabular.identifiers import IdCodec, fit_id
 from generators.tabular.numeric import LEAF_ROWS
 from sources.dataset import Dataset
@@ -61,6 +62,7 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
             remedy=f"give at least {LEAF_ROWS} training rows",
         )
     encoded: dict[str, np.ndarray] = {}
+    entities = entities_of(train)
     codes, notes = [], []
     for number, column in enumerate(train.schema.columns):
         cells = train.frame[column.name]
@@ -75,9 +77,10 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
             continue
         rng = stream(seed, "unit interval", column.name)
         missing = cells.isna().to_numpy()
-        if missing.all() or (column.kind in ("numeric", "datetime") and (~missing).sum() < LEAF_ROWS):
+        support = one_each(cells, entities).dropna()
+        if missing.all() or (column.kind in ("numeric", "datetime") and len(support) < LEAF_ROWS):
             if not missing.all():
-                notes.append(f"{column.name}: fewer than {LEAF_ROWS} cells are present; missing throughout the sample")
+                notes.append(f"{column.name}: fewer than {LEAF_ROWS} cells are known; missing throughout the sample")
             codes.append(Code(states=(None,), shares=(1.0,)))
             continue
         if column.kind in ("numeric", "datetime"):
@@ -88,10 +91,10 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
                     seen=f"{int(np.isinf(values).sum())} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            code, parts = _encode_numbers(values, missing, number, rng)
+            code, parts = _encode_numbers(values, _as_numbers(support), missing, number, rng)
         else:
             least = 1 if column.kind == "boolean" else min_support  # neither answer names a person
-            learnt = _encode_labels(cells, missing, number, least, rng)
+            learnt = _encode_labels(cells, support, number, least, rng)
             if learnt is None:
                 raise GeneratorInputError(
                     f"column {column.name!r} has no label that is held by at least {min_support} rows",
@@ -107,9 +110,9 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
 
 
 def _encode_numbers(
-    values: np.ndarray, missing: np.ndarray, number: int, rng: np.random.Generator
+    values: np.ndarray, support: np.ndarray, missing: np.ndarray, number: int, rng: np.random.Generator
 ) -> tuple[Code, dict[str, np.ndarray]]:
-    low, high = _bounds(np.sort(values[~missing]))
+    low, high = _bounds(np.sort(support))
     parts: dict[str, np.ndarray] = {}
     states, shares, states_in = _states(np.where(missing, 1, 0), ["", None])
     state_column = value_column = None
@@ -144,11 +147,17 @@ def _bounds(ordered: np.ndarray) -> tuple[float, float]:
 
 
 def _encode_labels(
-    cells: pd.Series, missing: np.ndarray, number: int, min_support: int, rng: np.random.Generator
+    cells: pd.Series,
+    support: pd.Series,
+    number: int,
+    min_support: int,
+    rng: np.random.Generator,
 ) -> tuple[Code, dict[str, np.ndarray], bool] | None:
+    missing = cells.isna().to_numpy()
     labels = cells[~missing].astype(str)
     counts = labels.value_counts()
-    kept = sorted(counts.index[counts >= min_support])
+    holders = support.astype(str).value_counts()
+    kept = sorted(holders.index[holders >= min_support])
     if not kept:
         return None
     places = np.full(len(cells), len(kept))

@@ -156,6 +156,8 @@ def _word_column(draft: Draft, rest: list[str], rows: np.ndarray, marks: tuple[s
     numeric = sum(int(count) for text, count in zip(rest, rows, strict=True) if NUMBER.fullmatch(text.strip()))
     if wanted is None and 2 * numeric > int(rows.sum()) and numeric < int(rows.sum()):
         draft.notes.append(f"{numeric:,} of {int(rows.sum()):,} cells are numbers; the others keep it from being one")
+    elif wanted is None and kind == "text" and words.quantities(rest):
+        draft.notes.append("its cells look like amounts or times of day; written as plain numbers they are modelled")
     return replace(base, kind=wanted or kind), reason
 
 

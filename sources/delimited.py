@@ -1,4 +1,4 @@
-"""CSV and TSV files read without loss: every cell stays the text that it is."""
+"""CSV and TSV files read without loss: every cell stays the text that it is, but for decimal commas."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
+from sources.decimal_comma import with_points
 from sources.errors import SourceInputError
 from sources.inference import MAX_COLUMNS
 
@@ -18,7 +19,7 @@ _LONGEST_CELL = 16 * 2**20
 
 
 def parse(data: bytes, *, name: str, tabs: bool = False) -> pd.DataFrame:
-    """Return the table in `data` with every cell as text.
+    """Return the table in `data` with every cell as text, decimal commas as points.
 
     Args:
         data: the file, UTF-8 with or without byte order mark.
@@ -35,10 +36,13 @@ def parse(data: bytes, *, name: str, tabs: bool = False) -> pd.DataFrame:
     delimiter = "\t" if tabs else _delimiter(sample)
     header = _header(sample if len(body) > _SNIFFED_BYTES else text, delimiter, name)
     spaced = delimiter == "," and _spaced(sample)
-    table = _table(body, delimiter, len(header), name)
+    if len(header) == 1:
+        body = body.rstrip(b"\r\n")  # blank lines at the end are no rows; between rows they are missing cells
+    table = _table(body, delimiter, len(header), name).slice(1)
+    if delimiter != ",":
+        table = with_points(table)
     names = [cell.strip() for cell in header]
-    columns = [column.to_pandas().astype(object) for column in table.columns]
-    frame = pd.concat([column.iloc[1:].reset_index(drop=True) for column in columns], axis=1)
+    frame = pd.concat([column.to_pandas().astype(object) for column in table.columns], axis=1)
     if spaced:
         frame = frame.apply(lambda column: column.str.removeprefix(" "))
     frame.columns = pd.Index(names, dtype=object)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sources.cells import EXACT_INTEGER
 from sources.schema import Kind
-from sources.words import FEW, SHARED, id_name
+from sources.words import FEW, SHARED, counted, id_name
 
 FINEST_LATTICE = 9  # decimals; random reals have 15 to 17
 MOST_CODES = 1000
@@ -86,15 +86,15 @@ def kind_of_numbers(name: str, values: Sequence[Any], num_rows: int, *, declared
     """
     count = len(values)
     if declared:
-        return "categorical", f"the source calls it categorical; {count} labels"
+        return "categorical", f"the source calls it categorical; {counted(count, 'label')}"
     shape = shape_of(values)
     if not shape.exact:
         if count <= FEW and num_rows >= SHARED * count:
             return "categorical", f"{count} codes too large for exact numbers"
         return "id", "whole numbers too large for exact arithmetic"
     if not shape.whole:
-        on = "" if shape.decimals is None else f" with {shape.decimals} decimals"
-        return "numeric", f"{count} different numbers{on}"
+        on = "" if shape.decimals is None else f" with {counted(shape.decimals, 'decimal')}"
+        return "numeric", f"{counted(count, 'different number')}{on}"
     if set(values) == {0, 1}:
         return "boolean", "0 and 1 alone"
     low, high = int(min(values)), int(max(values))
@@ -111,7 +111,7 @@ def kind_of_numbers(name: str, values: Sequence[Any], num_rows: int, *, declared
         return "categorical", f"{count} whole numbers, and its name speaks of codes"
     if shared and _sentinel(sorted(int(value) for value in values)):
         return "categorical", f"{count} whole numbers of which one stands apart as codes for `unknown` do"
-    return "numeric", f"{count} different whole numbers"
+    return "numeric", counted(count, "different whole number")
 
 
 def _names_codes(name: str) -> bool:

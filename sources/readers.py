@@ -1,9 +1,12 @@
 """Sources read into raw frames: files by any store that fsspec knows, SQL databases, and bundled example sets.
 
-A raw frame holds what the source holds: CSV cells stay text ("007" is no number yet, "NA" no missing cell), Parquet
-integers stay integers where cells are missing. What the columns mean is for `sources.inference`.
+A raw frame holds what the source holds: CSV cells stay text ("007" is no number yet, "NA" no missing cell; decimal
+commas become points), Parquet integers stay integers where cells are missing. What the columns mean is for
+`sources.inference`.
 """
 
+import gzip
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +21,9 @@ from sources.inference import MAX_COLUMNS, check_names
 SourceKind = Literal["file", "sql", "statsmodels", "sklearn"]
 SOURCE_KINDS: tuple[SourceKind, ...] = ("file", "sql", "statsmodels", "sklearn")
 _PARQUET_MAGIC = b"PAR1"
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZIP_MAGIC = b"PK\x03\x04"
+_OLD_EXCEL_MAGIC = b"\xd0\xcf\x11\xe0"
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
@@ -65,7 +71,7 @@ def read(source: SourceSpec) -> pd.DataFrame:
 
 
 def read_table(path: str | Path, *, options: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """Return the raw frame in a CSV, TSV or Parquet file, through fsspec.
+    """Return the raw frame in a CSV, TSV or Parquet file, gzipped or not, through fsspec.
 
     Args:
         path: a path or URL; its suffix, or failing that its content, tells the format.
@@ -77,9 +83,18 @@ def read_table(path: str | Path, *, options: Mapping[str, Any] | None = None) ->
     """
     name = str(path)
     data = _bytes_of(name, options or {})
+    path_part = Path(name.split("?", maxsplit=1)[0])
+    if data.startswith(_GZIP_MAGIC):
+        data = _unzipped(name, data)
+        path_part = path_part.with_suffix("") if path_part.suffix.lower() == ".gz" else path_part
     if not data:
         raise SourceInputError(f"{name}: the file is empty", remedy="give a table with a header and rows")
-    suffix = Path(name.split("?", maxsplit=1)[0]).suffix.lower()
+    if data.startswith((_ZIP_MAGIC, _OLD_EXCEL_MAGIC)):
+        raise SourceInputError(
+            f"{name}: an Excel workbook or a zip archive, whatever its name says",
+            remedy="save the sheet as CSV, or unpack the archive",
+        )
+    suffix = path_part.suffix.lower()
     form = _SUFFIXES.get(suffix)
     if form is None or data.startswith(_PARQUET_MAGIC):
         form = "parquet" if data.startswith(_PARQUET_MAGIC) else form
@@ -195,6 +210,15 @@ def _local_bytes(name: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise SourceInputError(f"{name}: cannot be read ({reason})", remedy="check the path and its rights") from error
+
+
+def _unzipped(name: str, data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceInputError(
+            f"{name}: not a readable gzip file ({type(error).__name__})", remedy="write it anew; it may be cut off"
+        ) from error
 
 
 def _read_parquet(name: str, data: bytes) -> pd.DataFrame:

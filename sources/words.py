@@ -25,6 +25,20 @@ _CAMEL = re.compile(r"(?<=[a-z])(?:ID|Id|Nbr|Key)$")
 _ALPHA2 = re.compile(r"[A-Z]{2}")
 _SHAPE = (re.compile(r"[A-Z]+"), re.compile(r"[a-z]+"), re.compile(r"[0-9]+"))
 _TOKEN = re.compile(r"\S{1,64}")
+_AMOUNT = re.compile(
+    r"[+-]?\s?[$€£¥]?\s?[+-]?(?:[0-9]{1,3}(?:[,.' \u00a0\u202f\u2019][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?\s?[%‰$€£¥]?"
+)
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[AaPp][Mm])?")
+_SIGNS = re.compile(r"[$€£¥%‰:.,]")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return the count and the noun in its number.
+
+    >>> counted(1, "label"), counted(2, "label")
+    ('1 label', '2 labels')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def id_name(name: str) -> bool:
@@ -52,6 +66,14 @@ def marks_of(distinct: Collection[str], reads: Callable[[list[str]], bool]) -> t
     return _stripped(strong)
 
 
+def quantities(distinct: Collection[str]) -> bool:
+    """Return whether the texts are amounts or times of day (`$1,200.50`, `12 %`, `1,5`, `08:30`), which no id is."""
+    bare = [text.strip() for text in distinct]
+    if not all(_AMOUNT.fullmatch(text) or _CLOCK.fullmatch(text) for text in bare):
+        return False
+    return 2 * sum(_SIGNS.search(text) is not None for text in bare) >= len(bare) > 0
+
+
 def kind_of_words(name: str, distinct: Collection[str], num_rows: int, *, declared: bool) -> tuple[Kind, str]:
     """Return the kind of a column of words and the reason.
 
@@ -64,21 +86,21 @@ def kind_of_words(name: str, distinct: Collection[str], num_rows: int, *, declar
     """
     count = len(distinct)
     if declared:
-        return "categorical", f"the source calls it categorical; {count} labels"
+        return "categorical", f"the source calls it categorical; {counted(count, 'label')}"
     unique = count == num_rows
-    tokens = all(_TOKEN.fullmatch(text) for text in distinct)
+    tokens = all(_TOKEN.fullmatch(text) for text in distinct) and not quantities(distinct)
     if id_name(name) and tokens and count > max(FEW, num_rows / 20):
         return "id", "its name and its many different values say so"
     if unique and num_rows >= 20 and tokens and _formatted(distinct):  # noqa: PLR2004 - fewer prove nothing
         return "id", "every value differs and has the form of an identifier"
     if count <= 5 or (count <= FEW and num_rows >= 2 * count):  # noqa: PLR2004 - so few are categories
-        return "categorical", f"{count} labels in {num_rows} rows"
+        return "categorical", f"{counted(count, 'label')} in {counted(num_rows, 'row')}"
     short = max(len(text) for text in distinct) <= LONGEST_LABEL
     if short and count <= MOST_LABELS and num_rows >= SHARED * count:
-        return "categorical", f"{count} labels in {num_rows} rows"
+        return "categorical", f"{counted(count, 'label')} in {counted(num_rows, 'row')}"
     if tokens and count > num_rows / 2 and _formatted(distinct):
         return "id", "most values differ and have the form of an identifier"
-    return "text", f"{count} different texts in {num_rows} rows"
+    return "text", f"{counted(count, 'different text')} in {counted(num_rows, 'row')}"
 
 
 def _formatted(distinct: Collection[str]) -> bool:

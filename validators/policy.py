@@ -25,7 +25,17 @@ from validators.errors import ValidatorInputError
 from validators.measurement import Direction, Family
 
 Bound = float | tuple[float, float]
-Need = Literal["always", "columns", "pairs", "triples", "target", "protected", "protected_and_target"]
+Need = Literal[
+    "always",
+    "columns",
+    "pairs",
+    "triples",
+    "target",
+    "protected",
+    "protected_and_target",
+    "protected_and_pairs",
+    "rows",
+]
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
 
@@ -95,6 +105,22 @@ LIMITS: Mapping[str, Limit] = {
         needs="columns",
         reason="An average hides one spoilt column: at most a tenth of any column's mass may lie in the wrong bin.",
     ),
+    "lost_values": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="columns",
+        reason="A p-value, at the share of `alarm` that one check has; a value may lose half of its rows or double.",
+    ),
+    "repeats": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="rows",
+        reason="Repeated rows say less than their number; a tenth is what the interval takes in tables of few values.",
+    ),
     "association": Limit(
         family="fidelity",
         direction="lower_is_better",
@@ -134,11 +160,18 @@ LIMITS: Mapping[str, Limit] = {
     "label_noise": Limit(
         family="fidelity",
         direction="lower_is_better",
-        bound=0.07,
-        strict=0.04,
-        research=0.15,
+        bound=0.10,
+        strict=0.06,
+        research=0.20,
         needs="target",
-        reason="Real labels carry a few percent of errors; with more the relation to the target is another one.",
+        reason="What is not sure must be inside a tenth: the interval of a weak target at 2,000 rows takes six points.",
+    ),
+    "wrong_labels": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.002,
+        needs="target",
+        reason="A p-value, at the share of `alarm` that one check has; one wrong label in forty is tolerated.",
     ),
     "exact_copies": Limit(
         family="privacy",
@@ -206,6 +239,15 @@ LIMITS: Mapping[str, Limit] = {
         needs="target",
         reason="A p-value: of fresh rows one run in a hundred is refused at most, fewer as the tolerance is slack.",
     ),
+    "group_dependence": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.15,
+        research=0.30,
+        needs="protected_and_pairs",
+        reason="A group of a few hundred rows is known to so much; independent or averaged rows lose 0.3 to 0.5.",
+    ),
 }
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
 KNOBS: Mapping[str, str] = {
@@ -232,7 +274,7 @@ class Policy:
     limits: Mapping[str, Bound]
     alarm: float = 0.05
     doubt: float = 0.05
-    checks: int = 20
+    checks: int = 24
     min_rows: int = 100
     min_group_rows: int = 30
 
@@ -312,6 +354,8 @@ class Policy:
             "triples": num_measured >= 3,  # noqa: PLR2004 - a triple
             "target": target and num_measured >= 2,  # noqa: PLR2004 - something to predict it from
             "protected": protected,
+            "rows": any(kind not in ("id", "image") for kind, _ in columns),
+            "protected_and_pairs": protected and num_measured >= 2,  # noqa: PLR2004 - a pair
             "protected_and_target": protected and any(role == "target" for _, role in columns),
         }
         return frozenset(name for name, limit in LIMITS.items() if has[limit.needs])

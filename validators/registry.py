@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from validators.bias.group_dependence import group_dependence
 from validators.bias.outcome import outcome
 from validators.bias.representation import representation
 from validators.contract import contract_rules
@@ -16,6 +17,8 @@ from validators.fidelity.association import association
 from validators.fidelity.c2st import c2st
 from validators.fidelity.dependence import dependence
 from validators.fidelity.kway import kway
+from validators.fidelity.lost_values import lost_values
+from validators.fidelity.repeats import repeats
 from validators.fidelity.utility import utility
 from validators.measurement import Measurement
 from validators.privacy.copies import exact_copies
@@ -26,6 +29,8 @@ Validator = Callable[[Evidence, np.random.Generator], Sequence[Measurement]]
 VALIDATORS: dict[str, Validator] = {
     "contract.rules": contract_rules,
     "fidelity.kway": kway,
+    "fidelity.lost_values": lost_values,
+    "fidelity.repeats": repeats,
     "fidelity.dependence": dependence,
     "fidelity.association": association,
     "fidelity.c2st": c2st,
@@ -34,4 +39,5 @@ VALIDATORS: dict[str, Validator] = {
     "privacy.exact_copies": exact_copies,
     "bias.representation": representation,
     "bias.outcome": outcome,
+    "bias.group_dependence": group_dependence,
 }

@@ -26,6 +26,7 @@ from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, O
 from generators.device import Device, resolve
 from generators.nn.segments import segmented_cross_entropy
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
+from generators.tabular.identifiers import IdCodec
 from generators.tabular.masked import MaskedNetwork, draw_rows
 from generators.tabular.model_files import load_model, save_model
 from generators.training import loop
@@ -81,6 +82,21 @@ class Config:
     codec: CodecConfig = field(default_factory=CodecConfig)
     device: str = "auto"
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        for name in ("width", "hidden", "depth", "embedding", "batch_size", "patience", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise GeneratorInputError(f"{NAME}: {name} must be positive", seen=value)
+        for name in ("dropout", "validation_share", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise GeneratorInputError(f"{NAME}: {name} must lie in [0, 1)", seen=getattr(self, name))
+        for name in ("prefix_share", "next_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise GeneratorInputError(f"{NAME}: {name} must lie in [0, 1]", seen=getattr(self, name))
+        if self.weight_decay < 0:
+            raise GeneratorInputError(f"{NAME}: weight_decay must not be negative", seen=self.weight_decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +162,7 @@ class Autoregressive:
                 phases=[loop.Phase("fit", optimizer, objective.loss)],
                 validate=objective.nats_per_row,
                 device=device,
-                identity=_identity(config, codec, data),
+                identity=_identity(config, codec, data, held_out),
             ),
             lambda step: rows[picks(step).to(rows.device)].long(),
             _validation_batches(data[held_out], len(codec.tokens), device),
@@ -185,7 +201,7 @@ class Autoregressive:
             raise NotFitted(f"{NAME}: sample was called before fit")
         fitted = self._fitted
         codec = fitted.codec
-        tokens = np.full((n, len(codec.tokens)), -1, dtype=np.int16)
+        tokens = np.full((n, len(codec.tokens)), -1, dtype=codec.dtype)
         allowed: dict[int, np.ndarray] = {}
         if given is not None:
             _check_given(given, n, codec)
@@ -353,9 +369,10 @@ def _validation_batches(rows: np.ndarray, num_tokens: int, device: Device) -> li
     return list(torch.split(chosen, size)) if size else []
 
 
-def _identity(config: Config, codec: TableCodec, data: np.ndarray) -> str:
+def _identity(config: Config, codec: TableCodec, data: np.ndarray, held_out: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps([asdict(config), codec.to_json()], sort_keys=True).encode())
     digest.update(np.ascontiguousarray(data).tobytes())
+    digest.update(held_out.tobytes())
     return digest.hexdigest()
 
 
@@ -379,11 +396,12 @@ def _check_given(given: pd.DataFrame, n: int, codec: TableCodec) -> None:
 
 
 def _known_tokens(given: pd.DataFrame, codec: TableCodec) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Return the tokens of given columns, int16 N T (-1 unknown), and what derived ones allow of their determinants."""
+    """Return the tokens of given columns, N T (-1 unknown), and what derived ones allow of their determinants."""
     tokens = codec.encode(given)
-    for place, token in enumerate(codec.tokens):
-        if token.column in given.columns and (tokens[:, place] < 0).any():
-            raise _unseen(token.column, int((tokens[:, place] < 0).sum()))
+    for name in given.columns:  # constant columns too, which have no token
+        unseen = codec.encode_column(name, given[name]) < 0
+        if unseen.any() and not isinstance(codec.columns[name], IdCodec):
+            raise _unseen(name, int(unseen.sum()))
     allowed: dict[int, np.ndarray] = {}
     for name, (determinant, table) in codec.derived.items():
         decider = codec.position(determinant)

@@ -18,7 +18,9 @@ import pandas as pd
 
 from generators.base import GeneratorInputError
 from generators.tabular.dependencies import Dependency, find_dependencies
+from generators.tabular.entities import entities_of, one_each
 from generators.tabular.identifiers import IdCodec, fit_id
+from generators.tabular.labels import LabelCodec, fit_labels, texts_of
 from generators.tabular.numeric import LEAF_ROWS, Lattice, NumericCodec, fit_numeric
 from sources.dataset import Dataset
 from sources.randomness import stream
@@ -34,13 +36,20 @@ class CodecConfig:
     """What the codec may keep.
 
     Args:
-        min_support: rows that must hold a label before it can be emitted.
+        min_support: rows (entities, where the schema has their key) that must hold a label before it can be emitted.
         derive: leave out columns that another one decides without exception.
 
     """
 
     min_support: int = 5
     derive: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a support that means nothing."""
+        if self.min_support < 1:
+            raise GeneratorInputError(
+                "codec: min_support must be positive", seen=self.min_support, remedy="leave it out for 5"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,48 +78,6 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelCodec:
-    """Tokens of a categorical or boolean column: its labels in order, then `rare`, then missing, where there are any.
-
-    Args:
-        labels: that may be emitted; booleans are "False" and "True".
-        rare: whether labels of too few rows were seen.
-        missing: whether missing cells were seen.
-
-    """
-
-    labels: tuple[str, ...]
-    rare: bool
-    missing: bool
-
-    @property
-    def size(self) -> int:
-        """Number of tokens."""
-        return len(self.labels) + int(self.rare) + int(self.missing)
-
-    @property
-    def emit(self) -> np.ndarray:
-        """Which tokens may be sampled, bool size."""
-        emit = np.ones(self.size, dtype=bool)
-        if self.rare:
-            emit[len(self.labels)] = False
-        return emit
-
-    def encode(self, values: np.ndarray) -> np.ndarray:
-        """Return the tokens, int64 N, of `values` (object N of str or None); -1 for what has no token."""
-        codes = pd.Categorical(values, categories=list(self.labels)).codes.astype(np.int64)
-        absent = pd.isna(values)
-        codes[(codes < 0) & ~absent] = len(self.labels) if self.rare else -1
-        codes[absent] = self.size - 1 if self.missing else -1
-        return codes
-
-    def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """Return labels, object N of str or None; None for the rare token too, which nobody should sample (`emit`)."""
-        table = np.array([*self.labels, *[None] * (int(self.rare) + int(self.missing))], dtype=object)
-        return np.take(table, tokens)
-
-
-@dataclass(frozen=True, kw_only=True)
 class TableCodec:
     """The codecs of all columns of a schema.
 
@@ -135,6 +102,11 @@ class TableCodec:
         return tuple(token.size for token in self.tokens)
 
     @property
+    def dtype(self) -> type[np.int16 | np.int32]:
+        """The type of tokens: int16, or int32 where a column has more labels than that holds."""
+        return np.int16 if max(self.sizes, default=0) < np.iinfo(np.int16).max else np.int32
+
+    @property
     def derived(self) -> dict[str, tuple[str, np.ndarray]]:
         """Derived column -> (the column that decides it, int64 table from its token to theirs)."""
         return {
@@ -148,8 +120,8 @@ class TableCodec:
         return next(found, None)
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the tokens, int16 N T, of a canonical frame; -1 where a column is absent or a cell has no token."""
-        tokens = np.full((len(frame), len(self.tokens)), -1, dtype=np.int16)
+        """Return the tokens, `dtype` N T, of a canonical frame; -1 where a column is absent or a cell has no token."""
+        tokens = np.full((len(frame), len(self.tokens)), -1, dtype=self.dtype)
         parts = {name: self._encode_column(name, frame[name]) for name in frame.columns if name in self.columns}
         for position, token in enumerate(self.tokens):
             if token.column in parts:
@@ -242,7 +214,7 @@ class TableCodec:
         if isinstance(codec, IdCodec):
             return np.full((len(values), 2), -1, dtype=np.int64)
         if isinstance(codec, LabelCodec):
-            return np.column_stack([codec.encode(_texts(values)), np.zeros(len(values), dtype=np.int64)])
+            return np.column_stack([codec.encode(texts_of(values)), np.zeros(len(values), dtype=np.int64)])
         return codec.encode(_numbers(self.schema[name], values))
 
     def _decode_column(self, column: Column, tokens: np.ndarray, rng: np.random.Generator) -> pd.Series:
@@ -282,6 +254,7 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
             remedy=f"give at least {LEAF_ROWS} training rows",
         )
     columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
+    entities = entities_of(train)
     for column in train.schema.columns:
         values = train.frame[column.name]
         if column.kind in ("text", "image"):
@@ -291,9 +264,9 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
                 remedy="drop the column, or set its kind to categorical (repeated labels) or id (made anew)",
             )
         if column.kind == "id":
-            columns[column.name] = fit_id(_texts(values), column.storage)
+            columns[column.name] = fit_id(texts_of(values), column.storage)
         elif column.kind in ("categorical", "boolean"):
-            columns[column.name] = _fit_labels(column, values, config.min_support)
+            columns[column.name] = fit_labels(column, values, config.min_support, entities)
         else:
             numbers = _numbers(column, values)
             if np.isinf(numbers).any():
@@ -302,7 +275,9 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
                     seen=f"{int(np.isinf(numbers).sum())} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            columns[column.name] = fit_numeric(numbers, _lattice(column, numbers), stream(seed, "codec", column.name))
+            support = one_each(pd.Series(numbers), entities).to_numpy()
+            rng = stream(seed, "codec", column.name)
+            columns[column.name] = fit_numeric(numbers, _lattice(column, support), rng, support=support)
     derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
     rules: tuple[Dependency, ...] = ()
     if config.derive and derivable:
@@ -320,23 +295,6 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
         dependencies=rules,
         derivable=derivable,
     )
-
-
-def _fit_labels(column: Column, values: pd.Series, min_support: int) -> LabelCodec:
-    texts = pd.Series(_texts(values), dtype=object)
-    counts = texts.value_counts()
-    missing = bool(texts.isna().any())
-    if column.kind == "boolean":  # neither answer names a person
-        return LabelCodec(labels=tuple(sorted(counts.index)), rare=False, missing=missing)
-    kept = counts.index[counts >= min_support]
-    rare = len(kept) < len(counts)
-    if not len(kept) and rare:
-        raise GeneratorInputError(
-            f"column {column.name!r}: no label is held by {min_support} rows",
-            seen=f"{len(counts)} labels in {len(texts)} rows",
-            remedy="set its kind to id or text, drop it, or lower min_support",
-        )
-    return LabelCodec(labels=tuple(sorted(kept)), rare=rare, missing=missing)
 
 
 def _tokens(columns: dict[str, LabelCodec | NumericCodec | IdCodec], left_out: set[str]) -> tuple[Token, ...]:
@@ -395,13 +353,6 @@ def _is_derivable(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
 
 def _has_rare(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
     return isinstance(codec, LabelCodec) and codec.rare
-
-
-def _texts(values: pd.Series) -> np.ndarray:
-    """Return labels as object N of str or None; booleans as "False" and "True"."""
-    return np.array(
-        [None if absent else str(value) for value, absent in zip(values, values.isna(), strict=True)], object
-    )
 
 
 def _numbers(column: Column, values: pd.Series) -> np.ndarray:

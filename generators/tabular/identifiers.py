@@ -9,7 +9,7 @@ else in common, because synthesizers of single tables draw rows one by one.
 """
 
 import string
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -147,7 +147,7 @@ def _repeats(sizes: list[int]) -> tuple[tuple[int, float], ...]:
     if len(pools) > 1 and len(pools[-1]) < SUPPORT:
         last = pools.pop()
         pools[-1].extend(last)
-    shares: Counter[int] = Counter()
+    shares: defaultdict[int, float] = defaultdict(float)
     for pool in pools if len(sizes) >= SUPPORT else []:
         inner = pool if pool[0] == pool[-1] else pool[:-1]  # without the one that has most
         low, rest = divmod(sum(inner), len(inner))

@@ -56,13 +56,13 @@ def draw_rows(
     device: Device,
     seed: int,
 ) -> np.ndarray:
-    """Return tokens, int16 N T, in which every unknown one has been drawn.
+    """Return tokens, N T in the type of `known`, in which every unknown one has been drawn.
 
     Args:
         network: trained, in evaluation mode.
         codec_tokens: what the T positions mean.
         order: positions in the order of drawing.
-        known: int16 N T, -1 where unknown, which is the same positions in every row.
+        known: integers N T, -1 where unknown, which is the same positions in every row.
         allowed: position -> bool N size, tokens that may be drawn there; such positions are drawn first.
         device: where the network is.
         seed: same seed, same tokens.
@@ -86,7 +86,7 @@ def draw_rows(
             {place: uniforms[place][piece] for place in todo},
             {place: mask[piece] for place, mask in allowed.items()},
         )
-    return result.numpy().astype(np.int16)
+    return result.numpy().astype(known.dtype)
 
 
 class _Painter:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -59,13 +60,16 @@ def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, 
     """Return (configuration's fields, codec, weights on the CPU, extra) of the model in the folder `path`.
 
     Raises:
-        GeneratorInputError: there is no model of this family.
+        GeneratorInputError: there is no readable model of this family.
 
     """
-    file = path / "model.json"
-    if not file.exists():
-        raise GeneratorInputError(f"{path}: no saved model", remedy="give the folder that save wrote")
-    state = json.loads(file.read_text())
+    try:
+        state = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        weights = load_file(path / "weights.safetensors") if state.get("format") == FORMAT else {}
+    except FileNotFoundError as error:
+        raise GeneratorInputError(f"{path}: no saved model", remedy="give the folder that save wrote") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise GeneratorInputError(f"{path}: the saved model is not readable", remedy="fit and save it again") from error
     if state.get("format") != FORMAT or state["family"] != family:
         raise GeneratorInputError(
             f"{path}: not a model of {family} in this version's format",
@@ -73,4 +77,4 @@ def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, 
             remedy="load it with the family and version that wrote it",
         )
     codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
-    return state["config"], codec, load_file(path / "weights.safetensors"), state["extra"]
+    return state["config"], codec, weights, state["extra"]

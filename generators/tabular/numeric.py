@@ -190,18 +190,23 @@ class NumericCodec:
         return numbers
 
 
-def fit_numeric(values: np.ndarray, lattice: Lattice, rng: np.random.Generator) -> NumericCodec:
+def fit_numeric(
+    values: np.ndarray, lattice: Lattice, rng: np.random.Generator, *, support: np.ndarray | None = None
+) -> NumericCodec:
     """Learn the tokens of a column.
 
     Args:
         values: float64 N, finite or NaN, at least `LEAF_ROWS` of them.
         lattice: the grid on which they lie.
         rng: places the edges between neighbouring rows.
+        support: float64, the `values` by which leaves are supported: without those that an entity repeats, so that
+            its many rows do not make its number a common one. None is all of them.
 
     """
-    present = np.sort(values[~np.isnan(values)])
+    missing = bool(np.isnan(values).any())
+    support = values if support is None else support
+    present = np.sort(support[~np.isnan(support)])
     n = len(present)
-    missing = n < len(values)
     if n < LEAF_ROWS:  # too few numbers to show any: the column becomes missing throughout
         return _assemble(lattice, [], [], missing=True, n=n, num_rows=len(values))
     distinct, counts = np.unique(present, return_counts=True)

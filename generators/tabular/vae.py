@@ -184,7 +184,7 @@ class Vae:
             return learn[rows(step).to(learn.device)], weight
 
         trained = loop.train(
-            _recipe(networks, config, device, identity=_identity(config, codec, tokens)),
+            _recipe(networks, config, device, identity=_identity(config, codec, tokens, held)),
             batches,
             [(part, 1.0) for part in check.tensor_split(-(-len(check) // VALIDATION_ROWS))] if len(check) else [],
             loop.TrainingConfig(
@@ -401,8 +401,9 @@ def _blanked(rows: Tensor, unknown: Tensor, blank: float, generator: torch.Gener
     return torch.where(hidden, unknown, rows)
 
 
-def _identity(config: Config, codec: TableCodec, tokens: Tensor) -> str:
+def _identity(config: Config, codec: TableCodec, tokens: Tensor, held: Tensor) -> str:
     """Return a digest of what decides the path beside seed and steps: configuration, codec and data."""
     digest = hashlib.sha256(json.dumps([NAME, asdict(config), codec.to_json()], sort_keys=True).encode())
     digest.update(tokens.numpy().tobytes())
+    digest.update(held.numpy().tobytes())
     return digest.hexdigest()

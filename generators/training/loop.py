@@ -9,7 +9,8 @@ a validation part. The path is a function of (data, configuration, seed, number 
 - the weights kept are the average (EMA) at the validated step with the lowest loss, the last step among them; without
   validation the average at the last step.
 
-So the number of steps reached, given as `Budget.steps`, reproduces a fit byte for byte on a CPU.
+So the number of steps reached, given as `Budget.steps`, reproduces a fit byte for byte on a CPU with the same number of
+threads (sums of matrix products are cut by threads, hence rounded otherwise by another number of them).
 """
 
 import hashlib

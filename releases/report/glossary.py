@@ -100,6 +100,28 @@ GLOSSARY: Mapping[str, Entry] = {
         "real rows.",
         remedy="Train longer, or check that the target is not damaged on the way (missing marks, recoding).",
     ),
+    "wrong_labels": Entry(
+        title="Surely wrong labels",
+        unit="p",
+        meaning="Whether more synthetic targets contradict their rows than one in forty. The number is the probability of "
+        "so much contradiction if no more were wrong: small is alarming.",
+        remedy="Train longer, or check that the target is not damaged on the way (missing marks, recoding).",
+    ),
+    "lost_values": Entry(
+        title="Lost values",
+        unit="p",
+        meaning="Whether a label, the missing cells, an end of a number (its outermost hundredth) or one whole row is "
+        "there less than half as often as in real rows, or more than twice as often. The number is the probability of such a loss by "
+        "chance: small is alarming.",
+        remedy="See which value it is. Train longer; check clipping, rounding and the marks of missing cells.",
+    ),
+    "repeats": Entry(
+        title="Repeated rows",
+        unit="points",
+        meaning="The share of synthetic rows that have an identical twin among the synthetic rows, less the share of real "
+        "rows that have one among as many real rows.",
+        remedy="Draw rows anew instead of repeating them; a synthesizer that repeats itself has collapsed: train it again.",
+    ),
     "exact_copies": Entry(
         title="Exact copies",
         unit="p",
@@ -162,6 +184,13 @@ GLOSSARY: Mapping[str, Entry] = {
         "any group. The number is the probability of such a difference by chance: small is alarming.",
         remedy="Look at the bars of the groups. Train longer, or check how the target is encoded.",
     ),
+    "group_dependence": Entry(
+        title="Relations within groups",
+        unit="points",
+        meaning="How much worse the cells of a row belong together in the synthetic rows of a protected group than in "
+        "real rows of the same group, for the group where it is worst.",
+        remedy="Small groups need more rows or longer training; condition the sampling on the group.",
+    ),
 }
 """One entry for each name in `validators.policy.LIMITS`."""
 
@@ -182,4 +211,6 @@ def entry_of(name: str) -> Entry:
     known = GLOSSARY.get(name)
     if known is not None:
         return known
-    return Entry(title=name.replace("_", " ").replace(".", " · "), unit="plain", meaning="", remedy="See the log of the run.")
+    return Entry(
+        title=name.replace("_", " ").replace(".", " · "), unit="plain", meaning="", remedy="See the log of the run."
+    )

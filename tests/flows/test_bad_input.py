@@ -1,5 +1,6 @@
 """Bad input ends in one message with what, seen and remedy, exit code 2, and nothing left behind."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -172,6 +173,11 @@ CASES: dict[str, tuple[Case, str]] = {
     "10,000 columns": (
         run_on(",".join(f"c{i}" for i in range(10_000)) + "\n" + (",".join(["1"] * 10_000) + "\n") * 12), "too many col"
     ),
+    "free text": (
+        run_frame(people().assign(name=[f"Ann Lee {n} of Ulm" * n for n in range(ROWS)])), "no synthesizer learns"
+    ),
+    "an Excel file called CSV": (run_on(b"PK\x03\x04\x14\x00\x06\x00"), "an Excel workbook"),
+    "cut gzip": (run_on(gzip.compress(b"a,b\n" + b"1,2\n" * 50)[:-9], "bad.csv.gz"), "not a readable gzip file"),
     "infinite numbers": (run_frame(people().assign(wage=[np.inf, *[1.5] * (ROWS - 1)])), "wage"),
     "unknown bundled set": (run("", "--set", "source={kind: statsmodels, dataset: fairr}"), 'did you mean "fair"?'),
     "bad SQL URL": (run("", "--set", "source={url: not-a-url, sql: select 1}"), "source.url"),
@@ -182,6 +188,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "a file where releases go": (blocked_releases, "is a file, not a folder"),
     "the spec exists": (existing_spec, "exists already"),
     # judging
+    "train given as holdout": (judging("--holdout", "people.csv"), "the same rows as --train"),
     "no synthetic file": (judging("--holdout", "none.csv"), "none.csv: no such file"),
     "synthetic rubbish": (synthetic(bytes(range(256)) * 4), "bad.csv"),
     "synthetic without columns": (synthetic("\n\n\n"), "bad.csv"),

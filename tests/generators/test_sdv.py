@@ -129,8 +129,8 @@ def test_codes_give_back_what_they_were_made_of() -> None:
     whole = np.where(rng.uniform(size=n) < 0.2, np.nan, rng.integers(0, 5, size=n).astype(float))
     town = pd.Series(rng.choice(np.array(["a", "b", None], dtype=object), size=n), dtype=object)
     yes = pd.Series(rng.uniform(size=n) < 0.5, dtype="boolean").mask(pd.Series(rng.uniform(size=n) < 0.1))
-    when = pd.Series(pd.Timestamp("2021-03-04", tz="UTC") + pd.to_timedelta(rng.integers(0, 3, size=n), unit="D"))
-    frame = {"whole": whole, "town": town, "yes": yes, "when": when.astype("datetime64[us, UTC]")}
+    when = pd.Series(pd.Timestamp("2021-03-04") + pd.to_timedelta(rng.integers(0, 3, size=n), unit="D"))
+    frame = {"whole": whole, "town": town, "yes": yes, "when": when.astype("datetime64[us]")}
     train = table(frame, whole="numeric", town="categorical", yes="boolean", when="datetime")
     encoded, codes, notes = encode(train, 5, seed=1)
     assert notes == ()
@@ -152,11 +152,27 @@ def test_a_state_is_spread_uniformly() -> None:
     assert stats.kstest(encoded["s0"], "uniform").statistic < 2.7 / math.sqrt(5_000)
 
 
-def test_bounds_are_means_of_many_rows() -> None:
+def test_bounds_are_means_of_many_rows_without_the_most_extreme_one() -> None:
     x = np.concatenate([np.arange(100.0), [10.0**9]])
     _, (code,), _ = encode(table({"x": x}, x="numeric"), 5, seed=1)
-    assert code.low == pytest.approx(np.arange(20).mean())
-    assert code.high == pytest.approx((np.arange(81, 100).sum() + 10.0**9) / 20)
+    assert code.low == pytest.approx(np.arange(1, 21).mean())
+    assert code.high == pytest.approx(np.arange(80, 100).mean())
+
+
+def test_many_rows_of_one_entity_support_neither_a_label_nor_a_bound() -> None:
+    who = pd.Series([str(max(row - 40, 0)) for row in range(300)], dtype=object)  # the first has 41 rows
+    town = pd.Series(["Lonelyville" if one == "0" else "Brno" for one in who], dtype=object)
+    x = np.where(who == "0", 98_765.0, np.arange(300.0))
+    columns = (
+        Column(name="who", kind="id"),
+        Column(name="town", kind="categorical"),
+        Column(name="x", kind="numeric"),
+    )
+    frame = pd.DataFrame({"who": who, "town": town, "x": x})
+    _, codes, _ = encode(Dataset(frame=frame, schema=Schema(columns=columns, entity_key="who")), 5, seed=1)
+    assert codes[1].states == ("Brno",)
+    assert codes[2].high is not None
+    assert codes[2].high <= 299
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,13 @@ def repeated(*values: object, times: int = 30) -> list[object]:
         ("when", [f"2024-01-{n:02d}T10:30:00Z" for n in range(1, 29)], "datetime"),
         ("when", [f"{n}.12.2024" for n in range(1, 29)], "datetime"),
         ("when", [f"{n} Mar 2024" for n in range(1, 29)], "datetime"),
+        ("price", [f"${n},{n:03d}.50" for n in range(10, 90)], "text"),
+        ("price", [f"{n},{n % 100:02d}" for n in range(10, 90)], "text"),
+        ("share", [f"{n} %" for n in range(10, 90)], "text"),
+        ("start", [f"{n // 60:02d}:{n % 60:02d}" for n in range(100, 200)], "text"),
+        ("change", [f"{n / 10:+.1f}" for n in range(-90, 90)], "text"),
+        ("phone", [f"+4207770{n:05d}" for n in range(90)], "id"),
+        ("address", [f"10.0.{n}.1" for n in range(90)], "id"),
         ("date", [20240100 + n for n in range(1, 29)], "datetime"),
         ("amount", [20240100 + n for n in range(1, 29)], "numeric"),
         ("n", ["1", "2", "?", "4"] * 20, "numeric"),
@@ -135,6 +142,18 @@ def test_dates_whose_day_and_month_could_be_exchanged_are_said() -> None:
     assert schema["d"].datetime_format == "%m/%d/%Y"
     assert "datetime_format" in unclear.notes[0]
     assert column_of(["01/02/2024", "02/03/2024"], datetime_format="%d/%m/%Y").datetime_format == "%d/%m/%Y"
+
+
+def test_amounts_and_times_of_day_in_text_are_no_ids_and_are_said() -> None:
+    frame = pd.DataFrame({"price": [f"$1,{n:03d}.50" for n in range(100)]})
+    finding = examine(frame)[1][0]
+    assert finding.kind == "text"
+    assert "plain numbers" in finding.notes[0]
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    reasons = [finding.reason for finding in examine(pd.DataFrame({"a": ["x"], "b": [1.5]}))[1]]
+    assert reasons == ["1 label in 1 row", "1 different number with 1 decimal"]
 
 
 def test_marks_for_missing_cells_are_found_and_said() -> None:

@@ -1,4 +1,6 @@
+import gzip
 import hashlib
+import io
 import sqlite3
 from pathlib import Path
 
@@ -38,9 +40,70 @@ def test_csv_cells_stay_the_text_that_they_are(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv"), frame)
 
 
-def test_a_semicolon_table_with_decimal_commas_is_cut_at_the_semicolons(tmp_path: Path) -> None:
-    frame = read_table(written(tmp_path, b"a;b\n1,5;2,5\n3,5;4,5\n"))
-    assert frame["a"].tolist() == ["1,5", "3,5"]
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_decimal_commas_become_points(tmp_path: Path, delimiter: str) -> None:
+    text = "a;b;c\n1,5;1.234,50;x,y\n-;-3,125;z\n;0,5;1,5\n".replace(";", delimiter)
+    frame = read_table(written(tmp_path, text.encode()))
+    assert frame.to_numpy().tolist() == [["1.5", "1234.50", "x,y"], ["-", "-3.125", "z"], ["", "0.5", "1,5"]]
+
+
+def test_a_comma_that_may_part_thousands_is_a_decimal_sign_only_beside_sure_ones(tmp_path: Path) -> None:
+    alone = read_table(written(tmp_path, b"a;b\n1,234;x\n5,678;y\n"))
+    beside = read_table(written(tmp_path, b"a;b\n1,234;0,5\n5,678;1\n"))
+    assert alone["a"].tolist() == ["1,234", "5,678"]
+    assert beside.to_numpy().tolist() == [["1.234", "0.5"], ["5.678", "1"]]
+
+
+def test_commas_in_lists_and_in_comma_files_stay(tmp_path: Path) -> None:
+    lists = read_table(written(tmp_path, b"a;b\n1,2;x\n1,2,3;y\n3;z\n"))
+    quoted = read_table(written(tmp_path, b'a,b\n"1,5",x\n"2,5",y\n'))
+    assert lists["a"].tolist() == ["1,2", "1,2,3", "3"]
+    assert quoted["a"].tolist() == ["1,5", "2,5"]
+
+
+def test_decimal_commas_judge_like_decimal_points(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": [20, 31, 45], "wage": [1.5, 2.25, 1000.0]})
+    frame.to_csv(tmp_path / "point.csv", index=False)
+    frame.to_csv(tmp_path / "comma.csv", index=False, sep=";", decimal=",")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "comma.csv"), read_table(tmp_path / "point.csv"))
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n\n", "\r\n\r\n"])
+def test_blank_lines_at_the_end_of_one_column_are_no_rows(tmp_path: Path, ending: str) -> None:
+    frame = read_table(written(tmp_path, ('a\nx\n\ny\n""' + ending).encode()))
+    assert frame["a"].tolist() == ["x", "", "y", ""]
+
+
+@pytest.mark.parametrize("name", ["table.csv.gz", "table.csv", "TABLE.CSV.GZ"])
+def test_gzipped_tables_are_read(tmp_path: Path, name: str) -> None:
+    frame = read_table(written(tmp_path, gzip.compress(b"a,b\n1,x\n2,y\n"), name))
+    assert frame.to_numpy().tolist() == [["1", "x"], ["2", "y"]]
+
+
+def test_gzipped_parquet_is_read(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame({"a": [1, 2]}).to_parquet(buffer)
+    assert read_table(written(tmp_path, gzip.compress(buffer.getvalue()), "t.parquet.gz"))["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (gzip.compress(b"a,b\n1,2\n" * 99)[:-12], "not a readable gzip file"),
+        (b"\x1f\x8b not gzip at all", "not a readable gzip file"),
+        (gzip.compress(b""), "the file is empty"),
+        (gzip.compress(b"\x00\x01\x02"), "binary content"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "an Excel workbook or a zip archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.xlsx"])
+def test_archives_that_are_no_tables_say_what_they_are(tmp_path: Path, data: bytes, words: str, name: str) -> None:
+    if name == "t.xlsx" and words in ("the file is empty", "binary content"):
+        words = words if words == "the file is empty" else "not a kind of file"
+    with pytest.raises(SourceInputError, match=words) as raised:
+        read_table(written(tmp_path, data, name))
+    assert raised.value.remedy
 
 
 def test_blanks_after_every_comma_belong_to_the_delimiter(tmp_path: Path) -> None:

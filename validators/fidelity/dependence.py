@@ -36,12 +36,7 @@ def dependence(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
     information = pair_information(sides.train, sides.columns, column_sets(len(sides.columns), 2, rng))
     aucs, variances = {}, {}
     for name, part in (("synthetic", sides.synthetic), ("holdout", sides.holdout)):
-        cells = np.concatenate([rng.permuted(part.cells, axis=0) for _ in range(NUM_SHUFFLES)])
-        aucs[name], of_whole, of_shuffled = placements(
-            row_scores(part.cells, information), row_scores(cells, information)
-        )
-        # The shuffles share their marginals, so they count as one sample of the part's size.
-        variances[name] = auc_variance(of_whole, of_shuffled.reshape(NUM_SHUFFLES, -1).mean(axis=0))
+        aucs[name], variances[name] = whole_row_auc(part.cells, information, rng)
     value = aucs["holdout"] - aucs["synthetic"]
     low, high = gate_ends(
         value, float(np.sqrt(sum(variances.values()))), policy=evidence.policy, name="dependence", reference=0.0
@@ -63,6 +58,16 @@ def dependence(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
             detail={"auc_synthetic": aucs["synthetic"], "auc_holdout": aucs["holdout"]},
         )
     ]
+
+
+def whole_row_auc(
+    cells: np.ndarray, information: Sequence[tuple[int, int, np.ndarray]], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the AUC with which scores tell rows (int64 N C) from rows with shuffled cells, and its variance."""
+    shuffled = np.concatenate([rng.permuted(cells, axis=0) for _ in range(NUM_SHUFFLES)])
+    auc, of_whole, of_shuffled = placements(row_scores(cells, information), row_scores(shuffled, information))
+    # The shuffles share their marginals, so they count as one sample of the part's size.
+    return auc, auc_variance(of_whole, of_shuffled.reshape(NUM_SHUFFLES, -1).mean(axis=0))
 
 
 def pair_information(

@@ -11,6 +11,7 @@ Legend: N rows, K classes, G jackknife groups.
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 from validators.evidence import Evidence
 from validators.fidelity.sides import Sides, sides_of, too_few
@@ -18,6 +19,7 @@ from validators.fidelity.target import Target, Task, target_of
 from validators.fidelity.trees import MAX_ROWS, classifier, folds, regressor
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
+from validators.policy import Policy
 from validators.statistics.bootstrap import jackknife_variance
 from validators.statistics.intervals import gate_ends
 from validators.statistics.ranking import auc_influence
@@ -25,11 +27,12 @@ from validators.statistics.ranking import auc_influence
 NUM_GROUPS = 4  # models per side, each without one quarter of its rows: the spread due to the training sample
 NUM_FOLDS = 5
 ASSUMED_NOISE = 0.1  # where the score below is most powerful; its estimate is unbiased whatever the noise
+TOLERANCE = 0.025  # the share of wrong labels that `wrong_labels` lets pass: good models are at one or two percent
 SLOPE_FLOOR = 0.25  # below it (an AUC of about 0.57) labels are nearly free and wrong ones cannot be counted
 
 
 def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
-    """Return `tstr` and `label_noise`; nothing when the schema has no target that can be predicted."""
+    """Return `tstr`, `label_noise` and `wrong_labels`; nothing when the schema has no target that can be predicted."""
     column = evidence.schema.target
     if column is None:
         return []
@@ -37,7 +40,7 @@ def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measuremen
     target = target_of(sides, column)
     if target is None:
         return []
-    names = [("tstr", column.name), ("label_noise", column.name)]
+    names = [("tstr", column.name), ("label_noise", column.name), ("wrong_labels", column.name)]
     few = too_few(evidence, names)
     if few:
         return few
@@ -46,7 +49,7 @@ def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measuremen
         policy = evidence.policy
         reading = f"The target is known in {smallest:,} rows of a part; under {policy.min_rows} nothing is concluded."
         return [undecided(name=n, subject=s, n=smallest, reading=reading, policy=policy) for n, s in names]
-    return [_tstr(evidence, sides, target, rng), _label_noise(evidence, sides, target.as_outcome(), rng)]
+    return [_tstr(evidence, sides, target, rng), *_label_noise(evidence, sides, target.as_outcome(), rng)]
 
 
 def score_and_influence(prediction: np.ndarray, y: np.ndarray, event: int) -> tuple[float, np.ndarray]:
@@ -137,8 +140,8 @@ def _predict(learnt: Task, X: np.ndarray, target: Target, rng: np.random.Generat
     return probabilities
 
 
-def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Generator) -> Measurement:
-    """Return the equivalent share of wrong labels among the synthetic ones.
+def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random.Generator) -> list[Measurement]:
+    """Return the equivalent share of wrong labels among the synthetic ones, and whether it is surely too large.
 
     With p the real model's probability of a row's own label and q that of another label (their mean), labels drawn
     wrong with probability e have likelihood (1 - e) p + e q. Its score at e0, w = (q - p) / ((1 - e0) p + e0 q), is
@@ -166,21 +169,50 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
     value = float(of_synthetic.mean() - of_real.mean()) / slope
     se = float(np.sqrt(of_synthetic.var(ddof=1) / len(synthetic) + of_real.var(ddof=1) / len(y))) / slope
     low, high = gate_ends(value, se, policy=evidence.policy, name="label_noise", reference=0.0)
-    return judged(
-        name="label_noise",
-        subject=target.name,
-        value=value,
-        low=low,
-        high=high,
-        n=len(synthetic),
-        reading=(
-            f"The synthetic values of {target.name!r} disagree with the real relation as if {value:.1%} of them were "
-            f"drawn wrong; for fresh real rows it is 0%." + sides.caveat
+    detail = {"slope": slope, "se": se, "real_rows": len(y), "uncapped": value}
+    meaning = f"as if {value:.1%} of them were drawn wrong"
+    if value > 1:  # rows unlike real ones, or labels worse than wrong by chance: no share says that
+        meaning = "more than if all of them were drawn wrong"
+    p = _too_many_p(value, se, evidence.policy)
+    found = {
+        "label_noise": (
+            (min(value, 1.0), min(low, 1.0), min(high, 1.0)),
+            0.0,
+            f"The synthetic {target.name!r} disagrees with the real relation {meaning}; for fresh real rows it is 0%.",
         ),
-        policy=evidence.policy,
-        reference=0.0,
-        detail={"slope": slope, "se": se, "real_rows": len(y)},
-    )
+        "wrong_labels": (
+            (p, p, p),
+            None,
+            f"Were {TOLERANCE:.1%} of {target.name!r} drawn wrong, so much disagreement would have p = {p:.2g}.",
+        ),
+    }
+    return [
+        judged(
+            name=name,
+            subject=target.name,
+            value=numbers[0],
+            low=numbers[1],
+            high=numbers[2],
+            n=len(synthetic),
+            reading=reading + sides.caveat,
+            policy=evidence.policy,
+            reference=reference,
+            detail=detail,
+        )
+        for name, (numbers, reference, reading) in found.items()
+    ]
+
+
+def _too_many_p(share: float, se: float, policy: Policy) -> float:
+    """Return the p-value of `the labels are as good as real ones, or no more than TOLERANCE of them is wrong`.
+
+    As at the good end of an interval (`gate_ends`), two errors are kept: against fresh real rows, share 0, that of one
+    check; against the tolerance `doubt`, which is scaled to the former so that one number is compared.
+    """
+    if se <= 0:
+        return float(share <= TOLERANCE)
+    against_fresh, against_tolerance = stats.norm.sf(share / se), stats.norm.sf((share - TOLERANCE) / se)
+    return float(max(against_fresh, against_tolerance * policy.alarm_share() / policy.doubt))
 
 
 def label_scores(probabilities: np.ndarray, assumed_noise: float) -> np.ndarray:

@@ -35,6 +35,12 @@ class RealRows:
         )
 
 
+def real_parts(evidence: Evidence) -> pd.DataFrame:
+    """Return all real rows, train first."""
+    parts = (evidence.train, evidence.holdout, evidence.reference)
+    return pd.concat([part.frame for part in parts if part is not None], ignore_index=True)
+
+
 def real_rows(evidence: Evidence) -> RealRows | str:
     """Return the real rows, or why train cannot be contrasted with fresh ones, in a sentence for the reader."""
     if evidence.holdout is None:

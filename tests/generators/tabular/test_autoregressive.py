@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,6 +126,60 @@ def test_given_that_cannot_be_is_said(
 ) -> None:
     with pytest.raises(GeneratorInputError, match=message):
         fitted[0].sample(1, seed=1, given=pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in given.items()}))
+
+
+def test_given_cells_that_a_constant_column_never_had_are_refused(tmp_path: Path) -> None:
+    n = 40
+    frame = {
+        "same": pd.Series(["here"] * n, dtype=object),
+        "x": np.arange(n) % 2.0,
+        "who": pd.Series([f"P{row:03d}" for row in range(n)], dtype=object),
+    }
+    columns = (
+        Column(name="same", kind="categorical"),
+        Column(name="x", kind="numeric", integer=True),
+        Column(name="who", kind="id"),
+    )
+    model = build(Config())
+    train = Dataset(frame=pd.DataFrame(frame), schema=Schema(columns=columns))
+    model.fit(train, seed=1, budget=Budget(steps=2), run_dir=tmp_path, on_step=ignore_step)
+    kept = pd.DataFrame({"same": pd.Series(["here"], dtype=object), "who": pd.Series(["me"], dtype=object)})
+    assert model.sample(1, seed=1, given=kept).frame[["same", "who"]].equals(kept)
+    for cell in ("elsewhere", None):
+        with pytest.raises(GeneratorInputError, match="does not show") as refusal:
+            model.sample(1, seed=1, given=pd.DataFrame({"same": pd.Series([cell], dtype=object)}))
+        assert "elsewhere" not in str(refusal.value)
+    with pytest.raises(GeneratorInputError, match="does not show"):
+        model.sample(1, seed=1, given=pd.DataFrame({"x": [np.nan]}))
+
+
+def test_a_fit_of_other_entities_does_not_go_on_from_the_checkpoint(tmp_path: Path) -> None:
+    """Who belongs together decides which rows are held out, though ids have no token."""
+    n = 200
+    columns = (Column(name="who", kind="id"), Column(name="x", kind="numeric", integer=True))
+    best = []
+    for owners in (np.arange(n) // 2, np.roll(np.arange(n) // 2, 1)):
+        frame = pd.DataFrame({"who": pd.Series(owners.astype(str), dtype=object), "x": np.arange(n) % 3.0})
+        train = Dataset(frame=frame, schema=Schema(columns=columns, entity_key="who"))
+        seen: list[int] = []
+        model = build(Config())
+        model.fit(
+            train,
+            seed=1,
+            budget=Budget(steps=3),
+            run_dir=tmp_path,
+            on_step=lambda metrics, seen=seen: seen.append(metrics["step"]),
+        )
+        best.append(seen)
+    assert all(best)  # the second fit trained too
+
+
+@pytest.mark.parametrize(
+    "field", [{"dropout": 1.0}, {"width": 0}, {"prefix_share": 1.5}, {"weight_decay": -1.0}, {"validation_share": 1.0}]
+)
+def test_a_number_that_means_nothing_is_refused_by_name(field: dict[str, Any]) -> None:
+    with pytest.raises(GeneratorInputError, match=next(iter(field))):
+        Config(**field)
 
 
 def test_more_rows_than_one_piece_are_drawn_and_marginals_are_stratified(

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from generators.base import GeneratorInputError
-from generators.tabular.codec import CodecConfig, LabelCodec, TableCodec, fit_codec
+from generators.tabular.codec import CodecConfig, TableCodec, fit_codec
 from generators.tabular.identifiers import fit_id
+from generators.tabular.labels import LabelCodec
 from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
@@ -111,6 +112,80 @@ def test_ids_that_repeat_repeat_as_often() -> None:
     assert drawn.value_counts().tolist() == [3] * 300
 
 
+def test_ids_of_diverse_repeats_keep_their_mean_and_no_single_count() -> None:
+    rng = np.random.default_rng(2)
+    counts = np.append(rng.integers(1, 60, size=299), 5_000)
+    values = np.repeat(np.array([f"{number:08x}" for number in range(10**6, 10**6 + 300)], dtype=object), counts)
+    codec = fit_id(values)
+    assert max(size for size, _ in codec.repeats) < 100
+    drawn = pd.Series(codec.draw(20_000, stream(1, "ids"))).value_counts()
+    standard_error = counts[:-1].std() / np.sqrt(len(drawn))
+    assert abs(drawn.mean() - counts[:-1].mean()) < 5 * standard_error
+
+
+@pytest.mark.parametrize(
+    ("storage", "largest"), [("int64", np.iinfo(np.int64).max), ("float64", 2**53)], ids=["int64", "float64"]
+)
+@pytest.mark.parametrize("digits", [1, 4, 10, 15, 18, 19])
+def test_ids_stored_as_numbers_are_whole_numbers_that_the_type_holds(storage: Any, largest: int, digits: int) -> None:
+    rng = np.random.default_rng(3)
+    first = 10 ** (digits - 1)
+    ids = sorted({str(first + int(step)) for step in rng.integers(0, max(first // 10, 9), size=400)})
+    codec = fit_id(np.array([*ids, "-7"], dtype=object), storage)
+    drawn = [str(text) for text in codec.draw(3_000, stream(1, "ids"))]
+    assert len(set(drawn)) == 3_000
+    assert all(str(int(text)) == text and 0 < int(text) <= largest for text in drawn)
+    assert [int(getattr(np, storage)(int(text))) for text in drawn] == [int(text) for text in drawn]
+    assert not set(drawn) & set(ids)
+
+
+def test_the_lattice_is_not_what_a_few_rows_hold() -> None:
+    """The greatest common divisor of zeros and one number is that number."""
+    zeros = np.where(np.arange(N) == 3, 98_765.0, 0.0)
+    sparse = np.where(np.arange(N) == 3, 98_765.0, np.nan)
+    names = ("zeros", "sparse")
+    data = table({"zeros": zeros, "sparse": sparse}, *[Column(name=x, kind="numeric", integer=True) for x in names])
+    assert "98765" not in json.dumps(fit_codec(data, CodecConfig(), seed=1).to_json())
+
+
+def test_many_rows_of_one_entity_support_neither_its_label_nor_its_number() -> None:
+    who = np.arange(N) // 2  # two rows each
+    who[:100] = 0
+    rng = np.random.default_rng(1)
+    frame = {
+        "who": pd.Series(who.astype(str), dtype=object),
+        "town": pd.Series(np.where(who == 0, "Lonelyville", "Brno").astype(object), dtype=object),
+        "height": np.where(who == 0, 211.5, np.round(rng.normal(170, 10, size=N), 1)),
+    }
+    columns = (
+        Column(name="who", kind="id"),
+        Column(name="town", kind="categorical"),
+        Column(name="height", kind="numeric", decimals=1),
+    )
+    data = Dataset(frame=pd.DataFrame(frame), schema=Schema(columns=columns, entity_key="who"))
+    codec = fit_codec(data, CodecConfig(), seed=1)
+    kept = json.dumps(codec.to_json())
+    assert "Lonelyville" not in kept
+    assert "211.5" not in kept
+    assert (codec.encode(data.frame) >= 0).all()
+    by_rows = fit_codec(Dataset(frame=data.frame, schema=Schema(columns=columns)), CodecConfig(), seed=1)
+    assert "Lonelyville" in json.dumps(by_rows.to_json())  # the control: a hundred persons would be many
+
+
+def test_more_labels_than_int16_holds_are_encoded() -> None:
+    labels = pd.Series(np.repeat(np.array([f"l{number:05d}" for number in range(33_000)], dtype=object), 5))
+    data = table({"c": labels}, Column(name="c", kind="categorical"))
+    codec = fit_codec(data, CodecConfig(), seed=1)
+    tokens = codec.encode(data.frame)
+    assert tokens.min() == 0
+    assert codec.decode(tokens, seed=1)["c"].equals(labels)
+
+
+def test_a_support_of_nobody_is_refused() -> None:
+    with pytest.raises(GeneratorInputError, match="min_support"):
+        CodecConfig(min_support=0)
+
+
 def test_constant_and_all_missing_columns_need_no_token() -> None:
     nothing = pd.Series([None] * 50, dtype=object)
     data = table(
@@ -131,9 +206,9 @@ def test_amounts_in_whole_thousands_stay_so() -> None:
     assert (decoded % 1000 == 0).all()
 
 
-def test_zoned_moments_stay_zoned_and_keep_their_unit() -> None:
+def test_zoned_moments_are_canonical_and_keep_their_unit() -> None:
     seconds = np.random.default_rng(1).integers(10**9, size=N)
-    series = pd.Series(pd.to_datetime(seconds, unit="s", utc=True)).astype("datetime64[us, UTC]")
+    series = pd.Series(pd.to_datetime(seconds, unit="s")).astype("datetime64[us]")
     series[5] = pd.NaT
     data = table({"t": series}, Column(name="t", kind="datetime", timezone="Europe/Prague"))
     codec = fit_codec(data, CodecConfig(), seed=1)

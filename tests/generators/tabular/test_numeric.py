@@ -80,6 +80,16 @@ def test_no_value_of_few_rows_is_kept() -> None:
     assert kept == {0.123456789}
 
 
+@pytest.mark.parametrize("holders", [1, 2, 3, 4])
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_number_that_fewer_than_five_rows_share_is_not_kept_at_the_tail(holders: int, beyond: int) -> None:
+    values = np.concatenate([np.arange(300.0) + 0.25, np.full(holders, 98_765.5), np.full(beyond, 10.0**7)])
+    for lattice in (REAL, Lattice(step=0.25, decimals=2)):
+        kept = json.dumps(fit_numeric(values, lattice, stream(0, "edges")).to_json())
+        assert "98765.5" not in kept
+        assert "98765.6225" not in kept  # half a step away, which snaps back
+
+
 def test_few_numbers_among_missing_ones_become_missing() -> None:
     values = np.full(100, np.nan)
     values[:19] = np.arange(19.0)

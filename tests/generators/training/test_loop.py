@@ -44,6 +44,7 @@ def fit(
     on_step: Callable[[Mapping[str, Any]], None] = ignore_step,
     spoil_at: int | None = None,
     two_phases: bool = False,
+    spent_s: float = 0.0,
     **config: Any,
 ) -> tuple[Trained, dict[str, Tensor]]:
     """Regress a product on its factors with dropout, so that every kind of state matters."""
@@ -73,6 +74,7 @@ def fit(
         seed=5,
         run_dir=run_dir,
         on_step=on_step,
+        spent_s=spent_s,
     )
     return trained, net.state_dict()
 
@@ -120,6 +122,23 @@ def test_time_budget_is_kept_and_reproduced_by_its_number_of_steps(tmp_path: Pat
     again, same_weights = fit(tmp_path / "b", max_steps=10**6, budget=Budget(steps=stopped.steps))
     assert same(weights, same_weights)
     assert again.history == stopped.history
+
+
+@pytest.mark.parametrize("spent_s", [0.0, 5.0])
+def test_a_budget_over_within_the_first_step_gives_a_validated_model_of_it(tmp_path: Path, spent_s: float) -> None:
+    stopped, weights = fit(tmp_path / "a", budget=Budget(seconds=1e-6), spent_s=spent_s)
+    assert (stopped.steps, stopped.stopped_by, stopped.kept_step, len(stopped.history)) == (1, "time", 1, 1)
+    assert stopped.best is not None
+    again, same_weights = fit(tmp_path / "b", budget=Budget(steps=1))
+    assert same(weights, same_weights)
+    assert again.history == stopped.history
+
+
+def test_what_a_kill_left_of_a_checkpoint_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / f".{checkpoint.FILE}.0123456789ab.tmp"
+    left.write_bytes(b"half")
+    fit(tmp_path, budget=Budget(steps=2))
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
 
 
 def test_seed_alone_decides_and_another_number_of_steps_is_another_path(tmp_path: Path) -> None:

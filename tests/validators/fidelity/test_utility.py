@@ -1,5 +1,6 @@
 """Utility: flipped labels are counted, useless rows refused, every kind of target measured, none invented."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -92,7 +93,7 @@ def test_every_kind_of_target_is_measured_and_fresh_rows_are_not_refused(
 ) -> None:
     evidence = evidence_of(sizes=(700, 600, 600))
     found = measured(with_schema(evidence, retargeted(evidence.schema, name, **changes)))
-    assert set(found) == {"tstr", "label_noise"}
+    assert set(found) == {"tstr", "label_noise", "wrong_labels"}
     assert {m.status for m in found.values()} <= {Status.PASS, Status.INCONCLUSIVE}
     assert all(m.subject == name for m in found.values())
 
@@ -120,3 +121,24 @@ def test_a_coin_toss_has_no_relation_to_lose(evidence_of, law: SimpleNamespace) 
     found = measured(evidence_of(train=tossed[0], holdout=tossed[1], synthetic=tossed[2]))
     assert Status.FAIL not in {m.status for m in found.values()}
     assert found["label_noise"].status is Status.PASS
+
+
+def test_flips_that_keep_the_base_rate_are_surely_wrong_labels(
+    law: SimpleNamespace, evidence_of: Callable[..., Evidence]
+) -> None:
+    evidence = evidence_of(sizes=(3000, 2000, 3000))
+    labels = evidence.synthetic.frame["bought"].to_numpy(dtype=object).copy()
+    rows = np.arange(900)
+    labels[rows] = labels[stream(0, "permuted").permutation(rows)]
+    assert measured(evidence)["wrong_labels"].status is Status.PASS
+    found = measured(replace(evidence, synthetic=law.changed(evidence.synthetic, bought=labels)))
+    assert found["wrong_labels"].status is Status.FAIL
+
+
+def test_more_than_all_labels_wrong_is_said_as_all(law: SimpleNamespace, evidence_of: Callable[..., Evidence]) -> None:
+    evidence = evidence_of(sizes=(1000, 800, 800))
+    spoilt = law.flipped(evidence.synthetic, 1.0, 0)
+    found = measured(replace(evidence, synthetic=spoilt))["label_noise"]
+    assert found.value is not None
+    assert found.value <= 1.0
+    assert found.detail["uncapped"] >= found.value

@@ -70,14 +70,17 @@ def test_a_dozen_copies_are_seen_where_fresh_rows_are_few(evidence_of: Callable[
         assert found.status is Status.FAIL
 
 
-def test_a_generator_of_common_rows_copies_both_parts_alike_and_passes() -> None:
+def test_rows_of_both_parts_alike_are_told_by_the_holdout_that_was_seen() -> None:
     for seed in range(10):
         train, holdout, pool = (categories(1000, 3 * seed + i) for i in range(3))
         common = Dataset(
             frame=pd.concat([train.frame, holdout.frame]).sample(800, random_state=seed, ignore_index=True),
             schema=train.schema,
         )
-        assert judge(train, holdout, common).status is Status.PASS
+        found = judge(train, holdout, common)
+        assert found.status is Status.FAIL
+        assert found.detail["worst"] == "fresh rows"
+        assert found.detail["looks"]["single rows"]["p"] > 0.001
         assert judge(train, holdout, pool).status is Status.PASS
 
 
@@ -108,3 +111,27 @@ def test_too_little_is_inconclusive(evidence_of: Callable[..., Evidence], part: 
     (found,) = exact_copies(evidence, stream(0, "u"))
     assert found.status is Status.INCONCLUSIVE
     assert found.value is None
+
+
+def test_copies_with_one_or_two_columns_drawn_anew_are_copies(evidence_of: Callable[..., Evidence]) -> None:
+    evidence = evidence_of(3, (1500, 1000, 1200))
+    for changed in (["bought"], ["bought", "income"]):
+        copied = evidence.train.frame.iloc[:40].copy()
+        for name in changed:
+            copied[name] = evidence.synthetic.frame[name].iloc[:40].to_numpy()
+        frame = pd.concat([evidence.synthetic.frame.iloc[40:], copied], ignore_index=True)
+        (found,) = exact_copies(
+            replace(evidence, synthetic=Dataset(frame=frame, schema=evidence.schema)), stream(0, "u")
+        )
+        assert found.status is Status.FAIL
+        assert found.detail["worst"] == "rows but for one or two columns"
+
+
+def test_a_holdout_that_was_learnt_from_is_seen(evidence_of: Callable[..., Evidence]) -> None:
+    evidence = evidence_of(4, (1500, 1000, 1200))
+    assert evidence.holdout is not None
+    both = [evidence.train.frame.iloc[:30], evidence.holdout.frame.iloc[:30]]
+    frame = pd.concat([evidence.synthetic.frame.iloc[60:], *both], ignore_index=True)
+    (found,) = exact_copies(replace(evidence, synthetic=Dataset(frame=frame, schema=evidence.schema)), stream(0, "u"))
+    assert found.status is Status.FAIL
+    assert found.detail["looks"]["fresh rows"]["only_synthetic"] == 30
