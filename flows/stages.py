@@ -20,6 +20,7 @@ from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineag
 from flows.spec import CandidateSpec, Spec
 from flows.spec_file import plain_spec
 from generators.base import Budget, OnStep
+from generators.device import num_threads
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
 from sources.dataset import Dataset
@@ -35,7 +36,7 @@ from validators.gate import Outcome
 from validators.policy import Policy
 
 Reference = dict[str, Any]
-"""Plain JSON: `path`, `sha256`, `rows`, and for a fit its `report`, `config` and `key`."""
+"""Plain JSON: `path`, `sha256`, `rows`, and for a fit its `report`, `config`, `threads` and `key`."""
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.REFUSE, Outcome.INVALID)
 
@@ -75,6 +76,7 @@ def fit_key(train: Dataset, candidate: CandidateSpec, *, seed: int, budget: Budg
             "seed": fit_seed(seed, candidate.kind),
             "budget": asdict(budget),
             "code": code_digest(),
+            "threads": num_threads(),
         }
     )
 
@@ -127,6 +129,7 @@ def fit(
             "rows": len(train),
             "key": key,
             "config": json.loads(json.dumps(asdict(config))),
+            "threads": num_threads(),
             "report": json.loads(json.dumps(asdict(report))),
         }
         write_json(folder / "fit.json", reference)
@@ -220,6 +223,7 @@ def provenance_of(
             **{
                 **report,
                 "config": chosen.fit["config"],
+                "threads": chosen.fit["threads"],
                 "history": tuple(report["history"]),
                 "notes": tuple(report["notes"]),
             }

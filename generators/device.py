@@ -75,6 +75,11 @@ def resolve(device: str = "auto", *, precision: str = "auto") -> Device:
     return Device(name=name, precision=precision)
 
 
+def num_threads() -> int:
+    """Return the threads of the CPU that torch computes with; same bytes need the same number."""
+    return torch.get_num_threads()
+
+
 @cache
 def cpu_has_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 in hardware (x86: AVX-512 BF16 or AMX, as Linux lists them)."""

@@ -105,6 +105,7 @@ def manifest_of(
             "parameters": model.parameters,
             "device": model.device,
             "precision": model.precision,
+            "threads": model.threads,
         },
         "budget": {"seconds": provenance.budget_seconds, "steps": provenance.budget_steps},
         "seeds": {"run": provenance.seed, "judge": report.seed},

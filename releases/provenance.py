@@ -45,6 +45,7 @@ class FittedModel:
         seconds: wall clock of the fit.
         parameters: trainable numbers.
         device, precision: such as `cpu` and `float32`.
+        threads: of the CPU while it was fitted; another number sums in another order, hence ends with other bytes.
         best: the best validation loss in `loss_unit`, or None. Private.
         history: rows of plain numbers (`step`, `train_loss`, `validation_loss`, ...). Private.
         notes: sentences for a person.
@@ -59,6 +60,7 @@ class FittedModel:
     parameters: int
     device: str
     precision: str
+    threads: int
     best: float | None = None
     loss_unit: str = "nats per row"
     history: tuple[Mapping[str, float], ...] = ()

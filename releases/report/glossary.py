@@ -103,8 +103,8 @@ GLOSSARY: Mapping[str, Entry] = {
     "wrong_labels": Entry(
         title="Surely wrong labels",
         unit="p",
-        meaning="Whether more synthetic targets contradict their rows than one in forty. The number is the probability of "
-        "so much contradiction if no more were wrong: small is alarming.",
+        meaning="Whether more synthetic targets contradict their rows than one in forty. The number is the "
+        "probability of so much contradiction if no more were wrong: small is alarming.",
         remedy="Train longer, or check that the target is not damaged on the way (missing marks, recoding).",
     ),
     "lost_values": Entry(
@@ -118,9 +118,10 @@ GLOSSARY: Mapping[str, Entry] = {
     "repeats": Entry(
         title="Repeated rows",
         unit="points",
-        meaning="The share of synthetic rows that have an identical twin among the synthetic rows, less the share of real "
-        "rows that have one among as many real rows.",
-        remedy="Draw rows anew instead of repeating them; a synthesizer that repeats itself has collapsed: train it again.",
+        meaning="The share of synthetic rows that have an identical twin among the synthetic rows, less the share "
+        "of real rows that have one among as many real rows.",
+        remedy="Draw rows anew instead of repeating them; a synthesizer that repeats itself has "
+        "collapsed: train it again.",
     ),
     "exact_copies": Entry(
         title="Exact copies",

@@ -99,6 +99,7 @@ def provenance_of(name: str = "wages", **changes: object) -> Provenance:
             parameters=5_000,
             device="cpu",
             precision="float32",
+            threads=2,
             best=4.5,
             history=tuple({"step": float(i), "train_loss": 9.0 / i, "validation_loss": 9.5 / i} for i in range(1, 9)),
         ),
