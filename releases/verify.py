@@ -22,7 +22,7 @@ from releases.schema_file import column_names
 from sources.errors import UserError
 from validators.gate import status_of
 from validators.measurement import Status
-from validators.policy import LIMITS, Policy
+from validators.policy import LIMITS, PRESETS_VERSION, Policy
 
 MOST_FILES = 100_000
 MOST_NAMED = 5
@@ -123,13 +123,16 @@ def _verdict(folder: Path, manifest: Mapping[str, Any]) -> Check:
 def _flaw(folder: Path, manifest: Mapping[str, Any]) -> tuple[bool, str]:
     """Return (True, the first flaw) or (False, what the verdict rests on)."""
     plain = read_json(folder / "verdict.json")
-    policy = Policy.from_json(plain["policy"])
     measurements = [PublicMeasurement.from_json(one) for one in plain["measurements"]]
     columns = [(column["kind"], column["role"]) for column in read_json(folder / "schema.json")["columns"]]
     if (plain["outcome"], manifest["verdict"]) != ("PASS", "PASS"):
         return True, "The verdict is not PASS."
     if plain["policy"] != manifest["policy"]:
         return True, "The measurements were judged under another policy than the manifest names."
+    version = plain["policy"]["presets_version"]
+    if version != PRESETS_VERSION:
+        return _flaw_by_own_limits(measurements, plain["policy"]["limits"], version)
+    policy = Policy.from_json(plain["policy"])
     if plain["policy"] != policy.to_json():  # the overrides are worked out from the preset again
         return True, "Limits differ from the preset without being named as overrides."
     lacking = sorted(policy.required(columns) - {one.name for one in measurements})
@@ -140,6 +143,32 @@ def _flaw(folder: Path, manifest: Mapping[str, Any]) -> tuple[bool, str]:
         return True, f"Not inside the limits of the policy: {_some(bad)}."
     changed = f", with {len(policy.overrides)} overrides" if policy.overrides else ""
     return False, f"PASS follows from {len(measurements)} measurements under the policy {policy.name}{changed}."
+
+
+def _flaw_by_own_limits(
+    measurements: list[PublicMeasurement], limits: Mapping[str, Any], version: object
+) -> tuple[bool, str]:
+    """Hold a release that was judged under other presets against the limits that it names itself."""
+    lacking = sorted({"contract", "fidelity", "privacy"} - {one.family for one in measurements})
+    if lacking:
+        return True, f"Nothing was measured of: {_some(lacking)}."
+    own = {name: tuple(limit) if isinstance(limit, list) else limit for name, limit in limits.items()}
+    bad = sorted(
+        {
+            one.name
+            for one in measurements
+            if one.limit != own.get(one.name)
+            or one.status is not Status.PASS
+            or status_of(one.low, one.high, one.limit, one.direction) is not Status.PASS
+        }
+    )
+    if bad:
+        return True, f"Not inside the limits of the policy: {_some(bad)}."
+    return False, (
+        f"PASS follows from {len(measurements)} measurements and the limits in the manifest. They rest on presets "
+        f"{version!s:.20}, this program knows {PRESETS_VERSION}: whether a check is missing or a limit was loosened "
+        "cannot be told here."
+    )
 
 
 def _passes(measurement: PublicMeasurement, policy: Policy) -> bool:

@@ -42,7 +42,7 @@ def parse(data: bytes, *, name: str, tabs: bool = False) -> pd.DataFrame:
     if delimiter != ",":
         table = with_points(table)
     names = [cell.strip() for cell in header]
-    frame = pd.concat([column.to_pandas().astype(object) for column in table.columns], axis=1)
+    frame: pd.DataFrame = pd.concat([column.to_pandas().astype(object) for column in table.columns], axis=1)
     if spaced:
         frame = frame.apply(lambda column: column.str.removeprefix(" "))
     frame.columns = pd.Index(names, dtype=object)

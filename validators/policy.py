@@ -250,6 +250,8 @@ LIMITS: Mapping[str, Limit] = {
     ),
 }
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
+PRESETS_VERSION = 1
+"""Raised with every change of `LIMITS` or of a default, so that old releases are held against their own presets."""
 KNOBS: Mapping[str, str] = {
     "alarm": "largest share of runs in which fresh real rows may be refused, over all checks",
     "doubt": "one-sided error of each pass",
@@ -364,6 +366,7 @@ class Policy:
         """Return plain JSON values, equal for equal policies."""
         return {
             "name": self.name,
+            "presets_version": PRESETS_VERSION,
             "limits": {name: list(bound) if isinstance(bound, tuple) else bound for name, bound in self.limits.items()},
             "overrides": list(self.overrides),
             **{knob: getattr(self, knob) for knob in KNOBS},
@@ -371,7 +374,18 @@ class Policy:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Policy":
-        """Return the policy that `to_json` wrote."""
+        """Return the policy that `to_json` wrote.
+
+        Raises:
+            ValidatorInputError: it rests on other presets than these, so what differs from them cannot be told.
+
+        """
+        if plain["presets_version"] != PRESETS_VERSION:
+            raise ValidatorInputError(
+                "policy: judged under other presets than this version has",
+                seen=f"presets {plain['presets_version']}, here {PRESETS_VERSION}",
+                remedy="judge the data again, or use the version of understudy that wrote it",
+            )
         limits = {name: tuple(bound) if isinstance(bound, list) else bound for name, bound in plain["limits"].items()}
         return cls(
             name=plain["name"],

@@ -158,6 +158,37 @@ def test_overrides_that_show_are_honest(published: Callable[..., Path], schema: 
     assert "2 overrides" in next(check.words for check in verification.checks if check.name == "verdict")
 
 
+def under_other_presets(release: Path, change: Callable[[dict[str, Any]], object] = dict) -> None:
+    """Make the release one that another version judged: a check we do not know, a limit that is not our preset's."""
+
+    def earlier(verdict: dict[str, Any]) -> None:
+        verdict["policy"]["presets_version"] = 0
+        verdict["policy"]["limits"]["kway_1"] = 0.029
+        next(one for one in verdict["measurements"] if one["name"] == "kway_1").update(limit=0.029)
+        change(verdict)
+
+    rewrite(release / "verdict.json", earlier)
+    policy = json.loads((release / "verdict.json").read_text())["policy"]
+    forge(release, lambda manifest: manifest.update(policy=policy))
+
+
+def test_a_release_judged_under_other_presets_is_held_against_its_own_limits(release: Path) -> None:
+    under_other_presets(release)
+    verification = verify(release)
+    assert verification.ok
+    assert "presets 0" in next(check.words for check in verification.checks if check.name == "verdict")
+
+
+def beyond(verdict: dict[str, Any]) -> None:
+    verdict["measurements"][1]["high"] = 0.9
+
+
+@pytest.mark.parametrize("change", [refused, beyond, unhashable, lambda verdict: verdict.update(measurements=[])])
+def test_forgeries_under_other_presets_are_found(change: Callable[[dict[str, Any]], None], release: Path) -> None:
+    under_other_presets(release, change)
+    assert failed(release) == {"verdict"}
+
+
 def test_the_data_must_have_the_rows_and_columns_it_claims(release: Path) -> None:
     table = pd.read_csv(release / "data/data.csv")
     table.iloc[:-1].to_csv(release / "data/data.csv", index=False)

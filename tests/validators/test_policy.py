@@ -1,11 +1,14 @@
 """The policy: presets, overrides that show, and what it demands of a dataset."""
 
 import dataclasses
+import hashlib
+import json
 
 import pytest
 
 from sources.errors import UserError
-from validators.policy import KNOBS, LIMITS, PRESETS, Policy
+from validators.errors import ValidatorInputError
+from validators.policy import KNOBS, LIMITS, PRESETS, PRESETS_VERSION, Policy
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -101,3 +104,16 @@ def test_the_alarm_is_shared_among_checks_and_subjects() -> None:
     assert policy.alarm_share() * policy.checks == pytest.approx(policy.alarm)
     assert policy.alarm_share(7) * 7 == pytest.approx(policy.alarm_share())
     assert set(KNOBS) <= {field.name for field in dataclasses.fields(policy)}
+
+
+def test_presets_change_only_with_their_version() -> None:
+    rules = {name: [limit.family, limit.direction, limit.needs] for name, limit in LIMITS.items()}
+    presets = [Policy.preset(name).to_json() for name in PRESETS]
+    digest = hashlib.sha256(json.dumps([rules, presets], sort_keys=True).encode()).hexdigest()[:12]
+    assert (PRESETS_VERSION, digest) == (1, "c5fbae252789"), "raise PRESETS_VERSION together with the digest here"
+
+
+def test_a_policy_on_other_presets_is_not_taken_for_one_of_ours() -> None:
+    plain = {**Policy.preset("standard").to_json(), "presets_version": PRESETS_VERSION + 1}
+    with pytest.raises(ValidatorInputError, match="other presets"):
+        Policy.from_json(plain)
