@@ -27,7 +27,7 @@ from sources.readers import read_table
 from sources.schema import Role, Schema
 from validators.contract import unfit_report
 from validators.evidence import Evidence
-from validators.gate import Outcome, Verdict, decide
+from validators.gate import Outcome, Reason, Verdict, decide
 from validators.judge import judge
 from validators.measurement import FAMILIES, Status
 from validators.pictures import Pictures, pictures
@@ -208,17 +208,27 @@ def say_verdict(voice: Narrator, verdict: Verdict, *, of: str = "") -> None:
         rest = len(verdict.overrides) - MOST_OVERRIDES
         shown = "; ".join(verdict.overrides[:MOST_OVERRIDES]) + (f"; and {rest} more" if rest > 0 else "")
         voice.line("", f"policy changed: {shown}")
-    reasons = verdict.reasons[:MOST_REASONS]
-    if not reasons:
-        return
-    family_width = max(len(reason.family) for reason in reasons)
-    name_width = max(len(reason.name) for reason in reasons)
+    rows = reason_rows(verdict.reasons)
+    widths = [max((len(row[place]) for row in rows[:MOST_REASONS]), default=0) for place in (0, 1)]
+    for family, name, text in rows[:MOST_REASONS]:
+        voice.line("", f"{family:<{widths[0]}}  {name:<{widths[1]}}  {text}")
+    if len(rows) > MOST_REASONS:
+        voice.line("", f"and {len(rows) - MOST_REASONS} more reasons")
+
+
+def reason_rows(reasons: Sequence[Reason]) -> list[tuple[str, str, str]]:
+    """Return (family, name, text) a line; checks that say the same with the same status share one."""
+    alike: dict[tuple[str, str], list[Reason]] = {}
     for reason in reasons:
-        name = reason.name.replace("_", " ")
-        head = f"{reason.family:<{family_width}}  {name:<{name_width}}"
-        voice.line("", f"{head}  {reason.subject}: {reason.reading}")
-    if len(verdict.reasons) > len(reasons):
-        voice.line("", f"and {len(verdict.reasons) - len(reasons)} more reasons")
+        alike.setdefault((reason.status, reason.reading), []).append(reason)
+    rows = []
+    for (_, reading), group in alike.items():
+        families = list(dict.fromkeys(reason.family for reason in group))
+        if len(group) == 1:
+            rows.append((families[0], group[0].name.replace("_", " "), f"{group[0].subject}: {reading}"))
+        else:
+            rows.append((", ".join(families), f"{len(group)} checks", reading))
+    return rows
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from flows.errors import FlowInputError
 from flows.judging import check_folder
 from flows.spec import Spec
 from flows.spec_file import plain_spec
+from sources.errors import UserError
 from sources.files import write_bytes
 
 DIGEST_CHARS = 8
@@ -97,6 +98,12 @@ def claimed(folder: RunFolder) -> Iterator[None]:
             ) from None
         try:
             yield
+        except UserError:  # what the user must change first has made nothing worth keeping, unless something was fitted
+            if folder.root in new and not any(folder.fits.glob("*/fit.json")):
+                shutil.rmtree(folder.root)
+            elif folder.path in new:
+                shutil.rmtree(folder.path)
+            raise
         except BaseException:
             if folder.path in new and not any(path.name != ".lock" for path in folder.path.iterdir()):
                 shutil.rmtree(folder.path)

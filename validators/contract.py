@@ -75,18 +75,20 @@ def contract_measurements(mismatches: Iterable[Mismatch], *, num_rows: int, poli
 
     """
     mismatches = list(mismatches)
-    reading = f"The table does not fit its schema in {len(mismatches)} ways."
+    ways = "one way" if len(mismatches) == 1 else f"{len(mismatches)} ways"
+    reading = f"The table does not fit its schema in {ways}."
     found = [_broken_count("table", len(mismatches), reading, num_rows=num_rows, policy=policy)] if mismatches else []
+    subjects = [f"{one.column}: {one.what.replace('_', ' ')}" for one in mismatches]
     return found + [
-        _broken_count(f"{one.column}: {one.what}", 1, f"{one.words}.", num_rows=num_rows, policy=policy)
-        for one in mismatches
+        _broken_count(subject, 1, f"{one.words}.", num_rows=num_rows, policy=policy)
+        for subject, one in zip(subjects, mismatches, strict=True)
     ]
 
 
 def unfit_report(
     table: pd.DataFrame, mismatches: Iterable[Mismatch], *, train: Dataset, holdout_rows: int, policy: Policy, seed: int
 ) -> Report:
-    """Return the report on a table that lacks columns of the schema: the contract fails, nothing else was judged.
+    """Return the report on a table that does not fit the schema: the contract fails, nothing else was judged.
 
     Args:
         table: the synthetic table as it was read.
@@ -103,12 +105,12 @@ def unfit_report(
         _broken_count(
             EVERY,
             len(found) - 1,
-            "Not checked: the columns are not those of the schema.",
+            "Not checked: the cells could not be read as the schema says.",
             num_rows=len(table),
             policy=policy,
         )
     )
-    reading = "Not judged: the table does not have the columns of the schema."
+    reading = "Not judged: the table does not fit the schema."
     found += [
         undecided(name=name, subject="all rows", n=len(table), reading=reading, policy=policy)
         for name in sorted(policy.required(columns_of(train.schema)) - {NAME})

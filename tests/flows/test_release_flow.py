@@ -106,6 +106,15 @@ def test_a_refused_run_publishes_nothing_and_names_its_evidence(
     assert json.loads((page.parent / "outcome.json").read_text())["release"] is None
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_a_source_that_no_candidate_can_learn_leaves_nothing(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.read_csv("people.csv").head(24).to_csv("people.csv", index=False)  # 15 rows to learn from
+    (survey / "spec.yaml").write_text(SPEC.replace("sdv.gaussian_copula, ", ""))
+    assert command_line(["run", "spec.yaml"]) == 2
+    assert "no candidate can learn this data" in capsys.readouterr().err
+    assert sorted(path.name for path in survey.iterdir()) == ["people.csv", "spec.yaml"]
+
+
 def test_families_tried_twice_are_numbered() -> None:
     kinds = ["tabular.vae", "tabular.vae", "sdv.gaussian_copula"]
     spec = check_spec({"name": "a", "source": "b.csv", "candidates": kinds}, place="a")

@@ -46,7 +46,9 @@ def group_dependence(evidence: Evidence, rng: np.random.Generator) -> Sequence[M
     fresh = [part.cells for part in (encoded.holdout, encoded.reference) if part is not None]
     rows = min(len(encoded.train), sum(map(len, fresh)), len(encoded.synthetic))
     if rows < policy.min_rows:
-        reading = f"Too few rows of a part to look into groups ({rows}; {policy.min_rows} are needed)."
+        few = f"Too few rows of a part to look into groups ({rows}; {policy.min_rows} are needed)."
+        none = "Groups are compared with real rows that the synthesizer never saw: give a holdout."
+        reading = few if fresh else none
         return [undecided(name="group_dependence", subject="all groups", n=rows, reading=reading, policy=policy)]
     real, synthetic = np.concatenate(fresh), encoded.synthetic.cells
     sets = column_sets(len(encoded.columns), 2, rng)
