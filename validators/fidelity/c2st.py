@@ -12,7 +12,7 @@ import numpy as np
 from validators.encoding import Part
 from validators.evidence import Evidence
 from validators.fidelity.sides import Sides, sides_of, too_few
-from validators.fidelity.trees import MAX_ROWS, classifier, folds
+from validators.fidelity.trees import MAX_ROWS, classifier, folds, on_one_thread
 from validators.gate import judged
 from validators.measurement import Measurement
 from validators.statistics.intervals import gate_ends
@@ -25,6 +25,7 @@ VARIANCE_FACTOR = 1.5
 MAX_RATIO = 2  # rows of the larger side for each of the smaller; more would cost time and hardly narrow the interval
 
 
+@on_one_thread
 def c2st(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
     """Return `c2st` against the holdout and against train."""
     sides = sides_of(evidence, rng)

@@ -16,7 +16,7 @@ from scipy import stats
 from validators.evidence import Evidence
 from validators.fidelity.sides import Sides, sides_of, too_few
 from validators.fidelity.target import Target, Task, target_of
-from validators.fidelity.trees import MAX_ROWS, classifier, folds, regressor
+from validators.fidelity.trees import MAX_ROWS, classifier, folds, on_one_thread, regressor
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.policy import Policy
@@ -31,6 +31,7 @@ TOLERANCE = 0.025  # the share of wrong labels that `wrong_labels` lets pass: go
 SLOPE_FLOOR = 0.25  # below it (an AUC of about 0.57) labels are nearly free and wrong ones cannot be counted
 
 
+@on_one_thread
 def utility(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
     """Return `tstr`, `label_noise` and `wrong_labels`; nothing when the schema has no target that can be predicted."""
     column = evidence.schema.target
