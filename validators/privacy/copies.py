@@ -6,7 +6,8 @@ in all. Ids and images are no part of a row here, so a copy with a new id is a c
 
 In a small table the fresh rows are too few for that contrast: a dozen copies of 500 training rows and none of 250 fresh
 ones are a chance of one in a hundred. There a second contrast helps: fresh rows, too, equal some row of train, and the
-synthetic rows should not do so more often. Both together refuse where either alone would not, see `WITNESS`.
+synthetic rows should not do so more often. Both together refuse where either alone would not, see `WITNESS`. And where
+real rows hardly ever repeat one another, synthetic rows that repeat those of train need no further witness (`RARE`).
 
 Rows copied but for one or two columns (the target drawn anew, a name changed) are looked for in the same way, without
 each column and each two columns in turn. And where the holdout itself was learnt from, no contrast of train against
@@ -32,6 +33,10 @@ from validators.privacy.real_rows import RealRows, all_undecided, real_rows
 WITNESS = 0.05
 """The weight of the first contrast where the second is significant. A generator that only repeats common rows is then
 refused with this multiple of the limit's error at most, fresh rows with the limit's own."""
+
+RARE = 0.01
+"""Where fewer real rows than this have a twin among the real ones, repeating rows of train more than `SEEN_FACTOR` times
+as often is no taste for common rows: there are none."""
 
 MAX_PARTIAL = 120
 """Sets of columns without one or two that are looked at: all of them up to fifteen columns, else a seeded draw."""
@@ -59,7 +64,8 @@ def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measu
     if real.entities is None:
         for what, look in found.items():
             second = _more_often_than_fresh(real.frame, fresh, evidence.synthetic.frame, looks[what])
-            look["p"] = min(look["p"], max(second, WITNESS * look["p"]))
+            third = _more_often_than_real(real, evidence.synthetic.frame, looks[what])
+            look["p"] = min(look["p"], max(second, WITNESS * look["p"]), third)
     columns = [c.name for c in evidence.schema.columns if c.kind not in ("id", "image")]
     if len(columns) >= LEAST_COLUMNS:
         found["rows but for one or two columns"] = _partial(real, evidence.synthetic.frame, columns, rng)
@@ -123,6 +129,21 @@ def _more_often_than_fresh(
     train = np.delete(codes, fresh)
     a, b = int(np.isin(candidates, train).sum()), int(np.isin(codes[fresh], train).sum())
     return upper_tail(a, a + b, len(candidates) / (len(candidates) + len(fresh)))
+
+
+def _more_often_than_real(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> float:
+    """Return the upper tail for synthetic rows that equal a row of train, against real rows that equal another one.
+
+    A fresh row has fewer rows of train to meet than a real row has others, so the chance is an upper bound; equal
+    synthetic rows count once. 1 where real rows repeat one another in a share of `RARE` or more.
+    """
+    codes, candidates = row_codes([real.frame, synthetic], columns)
+    twins = int((np.bincount(codes)[codes] > 1).sum())
+    if twins >= RARE * len(codes):
+        return 1.0
+    copied = int(np.isin(np.unique(candidates), codes[real.is_train]).sum())
+    weight = SEEN_FACTOR * len(candidates) / len(codes)
+    return upper_tail(copied, copied + twins, weight / (1 + weight))
 
 
 def _partial(
