@@ -35,7 +35,7 @@ WITNESS = 0.05
 refused with this multiple of the limit's error at most, fresh rows with the limit's own."""
 
 RARE = 0.01
-"""Where fewer real rows than this have a twin among the real ones, repeating rows of train more than `SEEN_FACTOR` times
+"""Where fewer real rows than this have a twin among the real ones, repeating rows of train over `SEEN_FACTOR` times
 as often is no taste for common rows: there are none."""
 
 MAX_PARTIAL = 120
