@@ -8,7 +8,8 @@ harm a robust learner, so the first test is blind to what the second one sees.
 Legend: N rows, K classes, G jackknife groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -16,18 +17,21 @@ from scipy import stats
 from validators.evidence import Evidence
 from validators.fidelity.sides import Sides, sides_of, too_few
 from validators.fidelity.target import Target, Task, target_of
-from validators.fidelity.trees import MAX_ROWS, classifier, folds, on_one_thread, regressor
+from validators.fidelity.trees import MAX_ROWS, classifier, folds, on_one_thread, reader, regressor
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.policy import Policy
 from validators.statistics.bootstrap import jackknife_variance
 from validators.statistics.intervals import gate_ends
+from validators.statistics.permutation import permutation_p_value
 from validators.statistics.ranking import auc_influence
 
 NUM_GROUPS = 4  # models per side, each without one quarter of its rows: the spread due to the training sample
 NUM_FOLDS = 5
 ASSUMED_NOISE = 0.1  # where the score below is most powerful; its estimate is unbiased whatever the noise
 TOLERANCE = 0.025  # the share of wrong labels that `wrong_labels` lets pass: good models are at one or two percent
+NUM_PERMUTATIONS = 4_999
+PERMUTED_ROWS = 10_000  # beyond it means of w are normal
 SLOPE_FLOOR = 0.25  # below it (an AUC of about 0.57) labels are nearly free and wrong ones cannot be counted
 
 
@@ -131,12 +135,20 @@ def _predict(learnt: Task, X: np.ndarray, target: Target, rng: np.random.Generat
     """Return the predictions for `X` of a model that has learnt `learnt`: probabilities (float N K) or numbers."""
     if target.num_classes is None:
         return np.asarray(regressor(learnt.X, learnt.y, target.categorical, rng).predict(X))
+    return _probabilities(classifier, learnt, X, target, rng)
+
+
+def _probabilities(
+    fitted: Callable[..., Any], learnt: Task, X: np.ndarray, target: Target, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the probability of each class for `X` (float N K) by a classifier that `fitted` returns."""
+    assert target.num_classes is not None
     known = np.unique(learnt.y).astype(np.int64)
     probabilities = np.zeros((len(X), target.num_classes))
     if len(known) == 1:  # nothing to learn: the model says the same of every row
         probabilities[:, known[0]] = 1.0
         return probabilities
-    model = classifier(learnt.X, learnt.y, target.categorical, rng)
+    model = fitted(learnt.X, learnt.y, target.categorical, rng)
     probabilities[:, known] = model.predict_proba(X)
     return probabilities
 
@@ -161,7 +173,7 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
         learnt = Task(X=X[fold != held], y=y[fold != held])
         rows, rows_synthetic = fold == held, fold_synthetic == held
         both = np.concatenate([X[rows], synthetic.X[rows_synthetic]])
-        scores = label_scores(_predict(learnt, both, target, rng), ASSUMED_NOISE)
+        scores = label_scores(_probabilities(reader, learnt, both, target, rng), ASSUMED_NOISE)
         real, made = scores[: rows.sum()], scores[rows.sum() :]
         of_real[rows] = _own(real, y[rows])
         of_wrong[rows] = (real.sum(axis=1) - of_real[rows]) / (target.num_classes - 1)
@@ -174,7 +186,7 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
     meaning = f"as if {value:.1%} of them were drawn wrong"
     if value > 1:  # rows unlike real ones, or labels worse than wrong by chance: no share says that
         meaning = "more than if all of them were drawn wrong"
-    p = _too_many_p(value, se, evidence.policy)
+    p = _too_many_p(value, se, _fresh_p(of_synthetic, of_real, rng), evidence.policy)
     found = {
         "label_noise": (
             (min(value, 1.0), min(low, 1.0), min(high, 1.0)),
@@ -204,7 +216,15 @@ def _label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.rando
     ]
 
 
-def _too_many_p(share: float, se: float, policy: Policy) -> float:
+def _fresh_p(of_synthetic: np.ndarray, of_real: np.ndarray, rng: np.random.Generator) -> float:
+    """Return the p-value of labels that disagree no more than fresh ones; few rows permute, for w is skewed."""
+    if len(of_synthetic) + len(of_real) <= PERMUTED_ROWS:
+        return permutation_p_value(of_synthetic, of_real, num_permutations=NUM_PERMUTATIONS, rng=rng)
+    se = float(np.sqrt(of_real.var(ddof=1) * (1 / len(of_synthetic) + 1 / len(of_real))))
+    return float(stats.norm.sf((of_synthetic.mean() - of_real.mean()) / se)) if se > 0 else 1.0
+
+
+def _too_many_p(share: float, se: float, fresh_p: float, policy: Policy) -> float:
     """Return the p-value of `the labels are as good as real ones, or no more than TOLERANCE of them is wrong`.
 
     As at the good end of an interval (`gate_ends`), two errors are kept: against fresh real rows, share 0, that of one
@@ -212,8 +232,8 @@ def _too_many_p(share: float, se: float, policy: Policy) -> float:
     """
     if se <= 0:
         return float(share <= TOLERANCE)
-    against_fresh, against_tolerance = stats.norm.sf(share / se), stats.norm.sf((share - TOLERANCE) / se)
-    return float(max(against_fresh, against_tolerance * policy.alarm_share() / policy.doubt))
+    against_tolerance = stats.norm.sf((share - TOLERANCE) / se)
+    return float(max(fresh_p, against_tolerance * policy.alarm_share() / policy.doubt))
 
 
 def label_scores(probabilities: np.ndarray, assumed_noise: float) -> np.ndarray:
