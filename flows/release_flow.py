@@ -20,6 +20,7 @@ from prefect.states import Completed
 from flows import stages, tasks
 from flows.candidates import budgets
 from flows.errors import FlowInputError, NothingFitted
+from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
 from flows.opening import Opened
 from flows.progress import Bars, Narrator, clock
@@ -116,7 +117,14 @@ def release(name: str, run_folder: str) -> State[Released]:
     verdict = chosen.judgement.verdict
     budget = limits[tried.index(chosen)]
     provenance = stages.provenance_of(
-        spec, tried, chosen, budget=budget, split=split, source_fingerprint=opened.fingerprint, folder=folder
+        spec,
+        tried,
+        chosen,
+        budget=budget,
+        split=split,
+        source_fingerprint=opened.fingerprint,
+        folder=folder,
+        gate_calls=counted(folder, opened.fingerprint, tried),
     )
     published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
     version = None if published is None else published.name

@@ -5,6 +5,7 @@
         fits/<digest>/          of one fit: checkpoints/, model/, fit.json; shared by specs that ask for it
         results/                what Prefect remembers: references to the above
         lineage.key             the secret that binds releases to their source
+        gate_calls.json         which rows were judged against which source
     <out>/releases/             what is published (`publish.to`)
 
 Everything below `runs/` is private. Locks are `flock`: the kernel frees them when their holder dies.

@@ -211,6 +211,7 @@ def provenance_of(
     split: Split,
     source_fingerprint: str,
     folder: RunFolder,
+    gate_calls: int,
 ) -> Provenance:
     """Return the story of the run for manifest, card and reports."""
     assert chosen.fit is not None
@@ -237,6 +238,7 @@ def provenance_of(
         description=spec.description,
         license=spec.license,
         not_for=spec.not_for,
+        gate_calls=gate_calls,
         candidates=tuple(
             Candidate(
                 name=one.candidate.kind,

@@ -90,6 +90,7 @@ def manifest_of(
             "version": version,
             "created": created.astimezone(UTC).isoformat(timespec="seconds"),
             "fit_seconds": round(model.seconds, 1),
+            "gate_calls": provenance.gate_calls,
         },
         "rows": rows,
         "columns": columns,

@@ -108,6 +108,7 @@ class Provenance:
         license: an SPDX identifier, or `other`.
         not_for: sentences that the spec adds to `GENERAL_WARNINGS`.
         candidates: every candidate of the run, in the order of the spec. Private.
+        gate_calls: judgements of other rows on the same source, these included; None where nobody counted.
 
     """
 
@@ -125,6 +126,7 @@ class Provenance:
     license: str = "other"
     not_for: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    gate_calls: int | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

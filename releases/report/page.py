@@ -195,6 +195,9 @@ def _making(report: Report, provenance: Provenance | None, *, private: bool) -> 
         if model.config:
             lines.append(("Settings", ", ".join(f"{key} {value}" for key, value in model.config.items())))
         lines.append(("Seed", f"{provenance.seed} (judgement {report.seed})"))
+        if provenance.gate_calls is not None:
+            asked = words.count(provenance.gate_calls, "table")
+            lines.append(("Gate", f"{asked} judged against this source so far, this one included"))
     else:
         lines.append(("Synthesizer", "unknown: the rows were made elsewhere"))
         lines.append(("Seed", f"judgement {report.seed}"))

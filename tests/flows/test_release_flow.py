@@ -79,6 +79,10 @@ def test_a_run_publishes_what_passed_and_repeats_itself(survey: Path, capsys: py
     assert digests(release / "data") == digests(survey / "releases" / "people" / "3" / "data")
     capsys.readouterr()
 
+    # The gate was asked about two tables, twice about the same; under another policy it is another question.
+    manifests = [json.loads((release.parent / version / "MANIFEST.json").read_text()) for version in "123"]
+    assert [manifest["this_run"]["gate_calls"] for manifest in manifests] == [2, 2, 4]
+
     # One model can be asked for more.
     vae = next(path.parent for path in survey.glob("runs/fits/*/fit.json") if "tabular.vae" in path.read_text())
     assert command_line(["sample", str(vae / "model"), "-n", "7", "-o", "more.csv"]) == 0
