@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -140,11 +140,13 @@ def verify(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of a spec, for editors."""
+def schema(
+    of: Annotated[Literal["spec", "report"], typer.Argument(help="What is described: spec or report.")] = "spec",
+) -> None:
+    """Print the JSON Schema of a spec, for editors, or of report.json, for programs."""
     from flows.starting import schema_command  # noqa: PLC0415
 
-    leave(schema_command())
+    leave(schema_command(of))
 
 
 @app.callback(invoke_without_command=True)

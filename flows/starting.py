@@ -23,6 +23,7 @@ from sources.inference import Finding, examine
 from sources.readers import read_table
 from sources.schema import Column, Schema
 from validators.policy import KNOBS, LIMITS, PRESETS
+from validators.report_schema import report_schema
 
 SCHEMA_FILE = "understudy.schema.json"
 MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
@@ -128,9 +129,9 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **plain, "title": "understudy spec"}
 
 
-def schema_command() -> Exit:
-    """Print the JSON Schema of a spec."""
-    say_json(json_schema())
+def schema_command(of: str) -> Exit:
+    """Print the JSON Schema of a `spec` or of a `report`."""
+    say_json(json_schema() if of == "spec" else report_schema())
     return Exit.OK
 
 
