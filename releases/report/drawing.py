@@ -4,6 +4,7 @@ Colours are CSS classes (`template style.css`), so one picture serves light, dar
 `<title>` for readers who do not see it. Coordinates are rounded to a tenth of a pixel to keep the page small.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,9 +84,11 @@ def bars(
 
     Args:
         labels: the categories.
-        synthetic, real: their shares, as long as `labels`.
+        synthetic: their shares, as long as `labels`.
+        real: likewise, or None.
         label: the picture in words.
-        width: pixels; step: pixels a category.
+        width: pixels.
+        step: pixels a category.
 
     """
     top = max([*synthetic, *(real or ()), 1e-9])
@@ -117,7 +120,8 @@ def histogram(
 
     Args:
         edges: B + 1 increasing edges.
-        synthetic, real: B shares each; drawn as densities, so unequal bins are fair.
+        synthetic: B shares; drawn as densities, so unequal bins are fair.
+        real: likewise, or None.
         ends: the words under the first and the last edge.
         label: the picture in words.
         width: pixels.
@@ -125,7 +129,7 @@ def histogram(
 
     """
     floor = height - 14
-    widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
+    widths = [right - left for left, right in itertools.pairwise(edges)]
     filled = _density(synthetic, widths)
     outline = _density(real, widths) if real is not None else []
     x = _scale((edges[0], edges[-1]), (2, width - 2))
@@ -186,7 +190,7 @@ def scatter(
 ) -> Markup:
     """Return clouds of points on one plane, a panel each (one panel without `real`); the axes have no unit.
 
-    Each panel shows its own points over the faint shadow of the other's, so a place that only one side knows stands out.
+    Each panel shows its own points over the faint shadow of the other's, so what only one side knows stands out.
 
     Args:
         synthetic: N points.
@@ -355,7 +359,8 @@ def _text(x: float, y: float, text: str, name: str, anchor: str) -> str:
 
 
 def _diamond(x: float, y: float, r: float) -> str:
-    return f'<path class="reference" d="M{_p(x)} {_p(y - r)}L{_p(x + r)} {_p(y)}L{_p(x)} {_p(y + r)}L{_p(x - r)} {_p(y)}Z"/>'
+    corners = "L".join(f"{_p(x + dx)} {_p(y + dy)}" for dx, dy in ((0, -r), (r, 0), (0, r), (-r, 0)))
+    return f'<path class="reference" d="M{corners}Z"/>'
 
 
 def _shorten(text: str, most: int) -> str:

@@ -11,7 +11,7 @@ from validators.pictures import ColumnPicture, DistancePicture, GroupPicture, Pa
 MOST_COLUMNS = 60
 MOST_GROUPS = 20
 FULL_INK = 0.05
-"""Shortfall of a pair that is drawn in full red, unless a pair falls shorter: the limit of the standard policy, about."""
+"""Shortfall of a pair that is drawn in full red, unless one falls shorter: the limit of the standard policy, about."""
 
 ROC_FLOOR = 1e-3
 
@@ -26,8 +26,8 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
             pictures.projection.synthetic, pictures.projection.real, label="rows on a plane, real and synthetic"
         )
         found["scatter_note"] = (
-            "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both clouds "
-            "should have one shape: dots without shadow, or shadow without dots, are rows that one side alone knows."
+            "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both "
+            "clouds should have one shape: dots without shadow, or shadow without dots, are rows that one side knows."
         )
     if pictures.distances is not None:
         found["privacy_figures"] = [_roc(pictures.distances)]
@@ -37,8 +37,8 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
 def public_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     """Return what the public page adds, from the public part of the pictures: columns and groups of synthetic rows.
 
-    How well single pairs agree is left out: so many numbers about the source are more than a verdict needs. So are groups
-    cut at the quarters of the real rows, which would tell where these lie.
+    How well single pairs agree is left out: so many numbers about the source are more than a verdict needs. So are
+    groups cut at the quarters of the real rows, which would tell where these lie.
     """
     order = {name: place for place, name in enumerate(schema.names)}
     columns = tuple(sorted(pictures.columns, key=lambda one: order.get(one.name, len(order))))
@@ -121,8 +121,8 @@ def _roc(distances: DistancePicture) -> dict[str, Any]:
         height=260,
     )
     note = (
-        "For every distance: how many training rows (upwards) and how many fresh rows (to the right) have a synthetic row "
-        "within it. Without a leak the line runs along the diagonal; a leak lifts its left end."
+        "For every distance: how many training rows (upwards) and how many fresh rows (to the right) have a synthetic "
+        "row within it. Without a leak the line runs along the diagonal; a leak lifts its left end."
     )
     return {"name": "Who has a synthetic neighbour", "svg": svg, "note": note}
 

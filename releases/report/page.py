@@ -56,7 +56,17 @@ def render_private(
         created: the moment of the judgement; now when None.
 
     """
-    page = _common(report, verdict, schema, provenance, title, version, created, report.measurements, private=True)
+    page = _common(
+        report,
+        verdict,
+        schema,
+        provenance=provenance,
+        title=title,
+        version=version,
+        created=created,
+        measurements=report.measurements,
+        private=True,
+    )
     if pictures is not None:
         page |= figures.private_figures(pictures, schema)
     if provenance is not None:
@@ -89,7 +99,17 @@ def render_public(
 ) -> str:
     """Return the public report as HTML, without any value, count or extreme of the source; arguments as above."""
     measurements = public_measurements(report.measurements, schema.names)
-    page = _common(report, verdict, schema, provenance, title, version, created, measurements, private=False)
+    page = _common(
+        report,
+        verdict,
+        schema,
+        provenance=provenance,
+        title=title,
+        version=version,
+        created=created,
+        measurements=measurements,
+        private=False,
+    )
     if pictures is not None:
         page |= figures.public_figures(pictures.public(), schema)
     return _render(page)
@@ -99,12 +119,12 @@ def _common(
     report: Report,
     verdict: Verdict,
     schema: Schema,
+    *,
     provenance: Provenance | None,
     title: str,
     version: str | None,
     created: datetime | None,
     measurements: Sequence[Judged],
-    *,
     private: bool,
 ) -> dict[str, Any]:
     """Return what both pages show; whatever is exact comes in through `measurements`."""
@@ -117,7 +137,9 @@ def _common(
         "tone": tone_of(verdict.outcome.value),
         "title": heading,
         "version": version,
-        "sentence": _sentence(report, verdict, schema, provenance, created, measurements),
+        "sentence": _sentence(
+            report, verdict, schema, provenance=provenance, created=created, measurements=measurements
+        ),
         "description": provenance.description if provenance else "",
         "reasons": reasons,
         "more_reasons": more,
@@ -149,6 +171,7 @@ def _sentence(
     report: Report,
     verdict: Verdict,
     schema: Schema,
+    *,
     provenance: Provenance | None,
     created: datetime,
     measurements: Sequence[Judged],
@@ -157,7 +180,8 @@ def _sentence(
     made = f" made by {provenance.model.family}" if provenance else ""
     what = f"{words.count(rows, 'synthetic row')} in {words.count(len(schema.columns), 'column')}{made}"
     good = sum(one.status is Status.PASS for one in measurements)
-    held = f"{good} of {words.count(len(measurements), 'measurement')} inside the limits of the policy {report.policy.name}"
+    of_all = words.count(len(measurements), "measurement")
+    held = f"{good} of {of_all} inside the limits of the policy {report.policy.name}"
     outcome = {
         Outcome.PASS: "may be released",
         Outcome.REFUSE: "must not be released",
@@ -174,8 +198,8 @@ def _detectable(measurements: Sequence[Judged]) -> str:
         return ""
     share = words.quantity(coarse(found.value), "percent")
     return (
-        f"These tests would have noticed copies of {share} of the training rows or more. What is rarer than that no test "
-        "on so many rows can rule out."
+        f"These tests would have noticed copies of {share} of the training rows or more. What is rarer than that no "
+        "test on so many rows can rule out."
     )
 
 
@@ -188,7 +212,9 @@ def _making(report: Report, provenance: Provenance | None, *, private: bool) -> 
         lines.append(("Synthesizer", f"{model.family}{parameters}"))
         steps = f"{words.count(model.steps, 'step')} in " if model.steps else ""
         why = _STOPPED.get(model.stopped_by, model.stopped_by)
-        lines.append(("Fit", f"{steps}{words.duration(model.seconds)} on {model.device}, {model.precision}; ended because {why}"))
+        lines.append(
+            ("Fit", f"{steps}{words.duration(model.seconds)} on {model.device}, {model.precision}; ended because {why}")
+        )
         given = [words.duration(provenance.budget_seconds)] * (provenance.budget_seconds is not None)
         given += [words.count(provenance.budget_steps or 0, "step")] * (provenance.budget_steps is not None)
         lines.append(("Budget", " or ".join(given) or "none"))
@@ -218,7 +244,9 @@ def _curve(provenance: Provenance) -> dict[str, Any]:
     """Return the training curve, or nothing where a fit has none."""
     series = []
     for name, key_ in (("train", "train_loss"), ("validation", "validation_loss")):
-        points = [(float(row["step"]), float(row[key_])) for row in provenance.model.history if {"step", key_} <= set(row)]
+        points = [
+            (float(row["step"]), float(row[key_])) for row in provenance.model.history if {"step", key_} <= set(row)
+        ]
         if len(points) > 1:
             series.append((name, points))
     if not series:

@@ -118,7 +118,7 @@ def reason_lines(verdict: Verdict, *, private: bool) -> tuple[list[ReasonLine], 
 
 
 def _by_turns(lines: Sequence[ReasonLine]) -> list[ReasonLine]:
-    """Return the lines of each tone so that the families speak by turns: many reasons of one must not hide another's."""
+    """Return the lines of each tone so that the families speak by turns: many of one must not hide another's."""
     spoken: dict[tuple[str, str], int] = {}
     turns = []
     for line in lines:

@@ -7,7 +7,7 @@ from releases.report.glossary import Unit
 
 _LEAST_P = 1e-9  # below it, how small does not matter
 Bound = float | tuple[float, float]
-MINUS = "−"  # noqa: RUF001 - a real minus sign
+MINUS = "−"
 OUTCOMES = {
     "PASS": "every measurement is inside its limit",
     "REFUSE": "at least one limit is crossed, so nothing was published",
@@ -118,7 +118,20 @@ def duration(seconds: float | None) -> str:
 
 def day(moment: datetime) -> str:
     """Return a date as people write it: `21 November 2026`."""
-    months = "January February March April May June July August September October November December".split()
+    months = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
     return f"{moment.day} {months[moment.month - 1]} {moment.year}"
 
 
