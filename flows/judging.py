@@ -17,6 +17,7 @@ from flows.opening import check_roles, check_target, names_of, overrides_of
 from flows.progress import Bars, Narrator, narrator
 from flows.spec_file import load_spec
 from releases.report.page import render_private
+from sources.canaries import Canaries
 from sources.conform import conform, conform_loosely
 from sources.dataset import Dataset
 from sources.errors import SourceInputError, did_you_mean
@@ -74,6 +75,7 @@ def judge_table(
     seed: int,
     bars: Bars,
     name: str,
+    canaries: Canaries | None = None,
 ) -> Judgement:
     """Return the judgement on a raw table of synthetic rows.
 
@@ -86,6 +88,7 @@ def judge_table(
         seed: of the judgement.
         bars: where progress is shown.
         name: under which name.
+        canaries: made-up rows that the synthesizer saw beside `train`, and their control.
 
     """
     schema = train.schema
@@ -95,7 +98,13 @@ def judge_table(
         report = unfit_report(table, mismatches, train=train, holdout_rows=holdout_rows, policy=policy, seed=seed)
         return Judgement(report=report, verdict=decide(report, policy), evidence=None)
     evidence = Evidence(
-        train=train, holdout=holdout, reference=reference, synthetic=synthetic, schema=schema, policy=policy
+        train=train,
+        holdout=holdout,
+        reference=reference,
+        synthetic=synthetic,
+        schema=schema,
+        policy=policy,
+        canaries=canaries,
     )
     report = judge(evidence, seed=seed, on_step=lambda metrics: bars.step(name, metrics))
     return Judgement(report=report, verdict=decide(report, policy), evidence=evidence)

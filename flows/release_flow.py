@@ -28,6 +28,8 @@ from flows.run_folder import RunFolder
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from generators.base import Budget, Diverged, GeneratorInputError
+from sources.canaries import Canaries, canaries_for, plant
+from sources.dataset import Dataset
 from sources.errors import UserError
 from sources.files import write_json
 from sources.split import Split
@@ -110,8 +112,10 @@ def release(name: str, run_folder: str) -> State[Released]:
     split = tasks.split_source(opened, spec.seed)
     _say_split(voice, split)
     limits = budgets(spec)
-    tried = fit_all(company, split, limits, rows=spec.rows or len(opened.dataset))
-    tried = judge_all(company, split, tried, policy)
+    canaries = canaries_for(split, spec.canaries, seed=spec.seed) if spec.canaries else None
+    learnt = split.train if canaries is None else plant(split.train, canaries, seed=spec.seed)
+    tried = fit_all(company, learnt, limits, rows=spec.rows or len(opened.dataset))
+    tried = judge_all(company, split, canaries, tried, policy)
     chosen = tasks.gate(tried)
     assert chosen.judgement is not None
     verdict = chosen.judgement.verdict
@@ -125,6 +129,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         source_fingerprint=opened.fingerprint,
         folder=folder,
         gate_calls=counted(folder, opened.fingerprint, tried),
+        num_canaries=spec.canaries,
     )
     published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
     version = None if published is None else published.name
@@ -141,8 +146,8 @@ def release(name: str, run_folder: str) -> State[Released]:
     return state
 
 
-def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: int) -> list[Tried]:
-    """Fit every candidate and draw its rows; one that cannot learn this data is noted, the others go on.
+def fit_all(company: Company, train: Dataset, limits: Sequence[Budget], *, rows: int) -> list[Tried]:
+    """Fit every candidate on `train` and draw its rows; one that cannot learn this data is noted, the others go on.
 
     Raises:
         FlowInputError: no candidate can learn this data.
@@ -158,7 +163,7 @@ def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: i
                 tried.append(
                     _fit_one(
                         company,
-                        split=split,
+                        train=train,
                         candidate=candidate,
                         budget=budget,
                         name=name,
@@ -185,7 +190,7 @@ def fit_all(company: Company, split: Split, limits: Sequence[Budget], *, rows: i
 def _fit_one(
     company: Company,
     *,
-    split: Split,
+    train: Dataset,
     candidate: CandidateSpec,
     budget: Budget,
     name: str,
@@ -194,7 +199,7 @@ def _fit_one(
     bars: Bars,
 ) -> Tried:
     spec, folder = company.spec, company.folder
-    key = stages.fit_key(split.train, candidate, seed=spec.seed, budget=budget)
+    key = stages.fit_key(train, candidate, seed=spec.seed, budget=budget)
     seen: list[Mapping[str, Any]] = []
 
     def on_step(metrics: Mapping[str, Any]) -> None:
@@ -203,7 +208,7 @@ def _fit_one(
 
     def once(*, anew: bool) -> stages.Reference:
         return tasks.fit.with_options(refresh_cache=anew)(
-            split.train,
+            train,
             candidate,
             name=name,
             seed=spec.seed,
@@ -224,7 +229,9 @@ def _fit_one(
     return Tried(candidate=candidate, fit=reference, sample=sampled)
 
 
-def judge_all(company: Company, split: Split, tried: Sequence[Tried], policy: Policy) -> list[Tried]:
+def judge_all(
+    company: Company, split: Split, canaries: Canaries | None, tried: Sequence[Tried], policy: Policy
+) -> list[Tried]:
     """Judge the rows of every candidate that has some."""
     names = labels_of(company.spec)
     judged = []
@@ -236,6 +243,7 @@ def judge_all(company: Company, split: Split, tried: Sequence[Tried], policy: Po
             judgement = tasks.judge(
                 one.sample,
                 split,
+                canaries,
                 policy=policy,
                 seed=company.spec.seed,
                 folder=company.folder.candidate(position, one.candidate.kind),

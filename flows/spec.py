@@ -188,6 +188,9 @@ class Spec(BaseModel):
     policy: str | dict[str, Any] = Field(
         default="standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"
     )
+    canaries: int = Field(
+        default=0, ge=0, le=1000, description="made-up rows planted in training to see if rows are remembered"
+    )
     publish: PublishSpec = Field(default_factory=PublishSpec)
     title: str = Field(default="", description="a few words for the head of card and report")
     description: str = Field(default="", description="a sentence for the card: what the data is about")

@@ -23,6 +23,7 @@ from generators.base import Budget, OnStep
 from generators.device import num_threads
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
+from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.files import write_json
 from sources.fingerprint import fingerprint
@@ -156,7 +157,15 @@ def holds(reference: Reference) -> bool:
 
 
 def judge_sample(
-    sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str
+    sampled: Reference,
+    split: Split,
+    canaries: Canaries | None,
+    *,
+    policy: Policy,
+    seed: int,
+    folder: Path,
+    bars: Bars,
+    name: str,
 ) -> Judgement:
     """Judge the rows as they lie in the file, which are the rows that would be published."""
     judgement = judge_table(
@@ -168,6 +177,7 @@ def judge_sample(
         seed=derive(seed, "judge"),
         bars=bars,
         name=name,
+        canaries=canaries,
     )
     write_json(folder / "report.json", judgement.report.to_json())
     return judgement
@@ -212,6 +222,7 @@ def provenance_of(
     source_fingerprint: str,
     folder: RunFolder,
     gate_calls: int,
+    num_canaries: int = 0,
 ) -> Provenance:
     """Return the story of the run for manifest, card and reports."""
     assert chosen.fit is not None
@@ -231,7 +242,12 @@ def provenance_of(
         ),
         budget_seconds=budget.seconds,
         budget_steps=budget.steps,
-        split_rows={"train": len(split.train), "holdout": len(split.holdout), "reference": len(split.reference)},
+        split_rows={
+            "train": len(split.train),
+            "holdout": len(split.holdout),
+            "reference": len(split.reference),
+            **({"canaries": num_canaries} if num_canaries else {}),
+        },
         source_fingerprint=source_fingerprint,
         lineage_key=lineage_key(folder),
         title=spec.title,

@@ -88,6 +88,7 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
         "seed: 7",
         f"# {' | '.join(PRESETS)}, or {{preset: standard, c2st: [0.4, 0.6]}}; what differs is shown in the report.",
         "policy: standard",
+        "# canaries: 50    made-up rows planted in training, to see whether single rows are remembered",
         "publish: {to: releases/, formats: [parquet, csv]}",
         "",
         "# Words for the card.",

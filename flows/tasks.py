@@ -21,6 +21,7 @@ from flows.spec import CandidateSpec, Spec
 from flows.stages import Reference, Tried
 from generators.base import Budget, OnStep
 from releases.provenance import Provenance
+from sources.canaries import Canaries
 from sources.contract import ContractResult
 from sources.dataset import Dataset
 from sources.schema import Schema
@@ -76,10 +77,18 @@ def sample(fitted: Reference, family: str, rows: int, seed: int, folder: Path) -
 
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
 def judge(
-    sampled: Reference, split: Split, *, policy: Policy, seed: int, folder: Path, bars: Bars, name: str
+    sampled: Reference,
+    split: Split,
+    canaries: Canaries | None,
+    *,
+    policy: Policy,
+    seed: int,
+    folder: Path,
+    bars: Bars,
+    name: str,
 ) -> Judgement:
     """Judge the rows of one candidate."""
-    return stages.judge_sample(sampled, split, policy=policy, seed=seed, folder=folder, bars=bars, name=name)
+    return stages.judge_sample(sampled, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name)
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)

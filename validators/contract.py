@@ -19,7 +19,7 @@ from validators.evidence import Evidence
 from validators.gate import invalid, judged, undecided
 from validators.measurement import Measurement
 from validators.policy import Policy, columns_of
-from validators.report import ColumnNote, Report
+from validators.report import Report, column_notes
 
 NAME = "contract_rules"
 EVERY = "all rules"
@@ -120,7 +120,7 @@ def unfit_report(
         policy=policy,
         seed=seed,
         sizes={"train": len(train), "holdout": holdout_rows, "reference": 0, "synthetic": len(table)},
-        columns=tuple(ColumnNote(name=c.name, kind=c.kind, role=c.role) for c in train.schema.columns),
+        columns=column_notes(train.schema),
     )
 
 

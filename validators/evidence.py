@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.schema import Schema
 from validators.policy import Policy
@@ -16,6 +17,7 @@ class Evidence:
         holdout: real rows of the same population that no synthesizer and no tuning saw; None when there are none.
         synthetic: the rows that somebody wants to release.
         reference: further real rows, the adversary's own; None when there are none.
+        canaries: made-up rows that the synthesizer saw beside `train`, and their control; None when none were planted.
         schema: what the columns of all four are.
         policy: limits and knobs.
 
@@ -27,3 +29,4 @@ class Evidence:
     schema: Schema
     policy: Policy
     reference: Dataset | None = None
+    canaries: Canaries | None = None

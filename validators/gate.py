@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from validators.measurement import Direction, Family, Measurement, Status
-from validators.policy import LIMITS, Bound, Policy
+from validators.policy import LIMITS, MEASURED_KINDS, Bound, Policy
 from validators.report import Report
 
 
@@ -192,6 +192,11 @@ def _defects(report: Report, policy: Policy) -> list[Reason]:
         defect(name, f"The required measurement {name} is missing.")
         for name in sorted(policy.required(columns) - names)
     ]
+    if report.sizes.get("canaries") and "canaries" not in names:
+        found.append(defect("canaries", "Canaries were planted, and nothing was measured on them."))
+    others = [column for column in report.columns if column.kind in MEASURED_KINDS and not column.orders]
+    if others and any(column.orders for column in report.columns) and "time_order" not in names:
+        found.append(defect("time_order", "The rows have an order, and nothing was measured on it."))
     families = {measurement.family for measurement in report.measurements}
     found += [
         defect(family, f"Nothing of the family {family} was measured.")

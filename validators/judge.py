@@ -13,7 +13,7 @@ from validators.evidence import Evidence
 from validators.gate import invalid
 from validators.measurement import Family, Measurement
 from validators.registry import VALIDATORS, Validator
-from validators.report import ColumnNote, Report
+from validators.report import Report, column_notes
 
 logger = logging.getLogger(__name__)
 OnStep = Callable[[Mapping[str, Any]], None]
@@ -60,8 +60,9 @@ def judge(
             "holdout": len(evidence.holdout) if evidence.holdout is not None else 0,
             "reference": len(evidence.reference) if evidence.reference is not None else 0,
             "synthetic": len(evidence.synthetic),
+            "canaries": len(evidence.canaries.planted) if evidence.canaries is not None else 0,
         },
-        columns=tuple(ColumnNote(name=c.name, kind=c.kind, role=c.role) for c in evidence.schema.columns),
+        columns=column_notes(evidence.schema),
         versions={library: version(library) for library in LIBRARIES},
         timings_s=timings_s,
     )

@@ -127,6 +127,14 @@ class DistancePicture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttackPicture:
+    """The ROC of the best membership attack: share of strangers accused, share of members found (increasing)."""
+
+    accused: tuple[float, ...]
+    found: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pictures:
     """Everything the report draws; a part is None where there is nothing to draw."""
 
@@ -135,6 +143,7 @@ class Pictures:
     projection: ProjectionPicture | None
     groups: tuple[GroupPicture, ...]
     distances: DistancePicture | None
+    attack: AttackPicture | None = None
 
     def public(self) -> "Pictures":
         """Return what the public may see; see the text of this module."""
@@ -170,6 +179,7 @@ def pictures(evidence: Evidence, report: Report, seed: int) -> Pictures:
         projection=_projection(evidence, real, seed) if enough else None,
         groups=tuple(_groups(evidence)) if enough else (),
         distances=_distances(report),
+        attack=_attack(report),
     )
 
 
@@ -360,6 +370,14 @@ def _distances(report: Report) -> DistancePicture | None:
         return None
     edges, train, fresh = (tuple(float(number) for number in found[key]) for key in ("edges", "train", "fresh"))
     return DistancePicture(edges=edges, train=train, fresh=fresh)
+
+
+def _attack(report: Report) -> AttackPicture | None:
+    found = next((one.detail.get("roc") for one in report.measurements if one.name == "membership"), None)
+    if not isinstance(found, Mapping):
+        return None
+    accused, members = (tuple(float(share) for share in found[key]) for key in ("fpr", "tpr"))
+    return AttackPicture(accused=accused, found=members)
 
 
 def _public_column(one: ColumnPicture) -> ColumnPicture:

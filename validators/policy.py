@@ -35,6 +35,8 @@ Need = Literal[
     "protected_and_target",
     "protected_and_pairs",
     "rows",
+    "order",
+    "canaries",
 ]
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
@@ -120,6 +122,45 @@ LIMITS: Mapping[str, Limit] = {
         research=0.20,
         needs="rows",
         reason="Repeated rows say less than their number; a tenth is what the interval takes in tables of few values.",
+    ),
+    "near_twins": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="columns",
+        reason="A p-value, at the share of `alarm` that one check has; twice as many clusters as real are tolerated.",
+    ),
+    "missingness": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="columns",
+        reason="A p-value, at the share of `alarm` that one check has; a pattern may be halved or doubled.",
+    ),
+    "precision": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.06,
+        research=0.20,
+        needs="columns",
+        reason="At most a tenth of the rows may be unlike any real row; the interval at 2,000 rows takes three points.",
+    ),
+    "recall": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.06,
+        research=0.20,
+        needs="columns",
+        reason="At most a tenth of the real rows may be left without a near synthetic one where fresh rows have one.",
+    ),
+    "time_order": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="order",
+        reason="A p-value, at the share of `alarm` that one check has; a correlation may change by a tenth.",
     ),
     "association": Limit(
         family="fidelity",
@@ -207,6 +248,69 @@ LIMITS: Mapping[str, Limit] = {
         research=0.65,
         reason="The best published models stand at 0.50 to 0.55 on Adult, copies with a tenth of noise above 0.9.",
     ),
+    "group_matches": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="protected",
+        reason="A p-value, at the share of `alarm` that one check has: a leak of one small group drowns in all rows.",
+    ),
+    "singling_out": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.05,
+        strict=0.03,
+        research=0.10,
+        needs="columns",
+        reason="One description in twenty may fit one person for being in train; the interval at 2,000 rows takes two.",
+    ),
+    "linkability": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.07,
+        strict=0.04,
+        research=0.12,
+        needs="pairs",
+        reason="Where half of all are linked anyway, 2,000 rows are known to that; a tenth copied is more.",
+    ),
+    "controls": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.0,
+        reason="A number of controls that misbehave: instruments that fail on this very table show nothing about it.",
+    ),
+    "membership": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.04,
+        strict=0.03,
+        research=0.10,
+        reason="Chance finds 0.01 of the members at as many false accusations; the interval at 2,000 rows takes two.",
+    ),
+    "membership_atypical": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.12,
+        research=0.30,
+        reason="Chance finds 0.05 at this rate; strange rows are few: the interval of 300 takes up to twelve points.",
+    ),
+    "attribute_inference": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.08,
+        strict=0.05,
+        research=0.15,
+        needs="pairs",
+        reason="Train may be guessed right that much more often than fresh rows; the interval at 2,000 rows takes six.",
+    ),
+    "canaries": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="canaries",
+        reason="A p-value, at the share of `alarm` that one check has: rows that mean nothing must not be remembered.",
+    ),
     "representation": Limit(
         family="bias",
         direction="inside_is_better",
@@ -248,6 +352,56 @@ LIMITS: Mapping[str, Limit] = {
         needs="protected_and_pairs",
         reason="A group of a few hundred rows is known to so much; independent or averaged rows lose 0.3 to 0.5.",
     ),
+    "group_shape": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.07,
+        research=0.20,
+        needs="protected_and_pairs",
+        reason="A group of two hundred rows is known to so much, whatever its columns; averaged rows lose 0.4.",
+    ),
+    "group_column": Limit(
+        family="bias",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="protected_and_pairs",
+        reason="A p-value, at the share of `alarm` that one check has; a twentieth of a group may lie elsewhere.",
+    ),
+    "bias_amplification": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.15,
+        strict=0.10,
+        research=0.25,
+        needs="protected_and_target",
+        reason="A rare outcome's groups are known to so much at 2,000 rows. Smaller ones are for `widened_gaps`.",
+    ),
+    "widened_gaps": Limit(
+        family="bias",
+        direction="higher_is_better",
+        bound=0.002,
+        needs="protected_and_target",
+        reason="A p-value: of fresh rows one run in five hundred is refused at most, fewer as a fifth is tolerated.",
+    ),
+    "parity_shift": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.06,
+        research=0.20,
+        needs="protected_and_target",
+        reason="A model must not treat groups a tenth more unequally; 2,000 rows are known to that.",
+    ),
+    "odds_shift": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.15,
+        research=0.30,
+        needs="protected_and_target",
+        reason="As `parity_shift`, in the fewer rows that have one outcome: fifty of a group are known to a fifth.",
+    ),
 }
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
 PRESETS_VERSION = 2
@@ -276,7 +430,7 @@ class Policy:
     limits: Mapping[str, Bound]
     alarm: float = 0.05
     doubt: float = 0.05
-    checks: int = 24
+    checks: int = 45
     min_rows: int = 100
     min_group_rows: int = 30
 
@@ -357,6 +511,8 @@ class Policy:
             "target": target and num_measured >= 2,  # noqa: PLR2004 - something to predict it from
             "protected": protected,
             "rows": any(kind not in ("id", "image") for kind, _ in columns),
+            "order": False,  # kind and role do not say which column it is: the report does (`validators.gate`)
+            "canaries": False,  # planted or not: the sizes of the report say it (`validators.gate`)
             "protected_and_pairs": protected and num_measured >= 2,  # noqa: PLR2004 - a pair
             "protected_and_target": protected and any(role == "target" for _, role in columns),
         }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sources.schema import Kind, Role
+from sources.schema import Kind, Role, Schema
 from validators.errors import ValidatorInputError
 from validators.measurement import Measurement
 from validators.policy import Policy
@@ -16,11 +16,19 @@ from validators.policy import Policy
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnNote:
-    """What the gate must know of a column to say which measurements were due."""
+    """What the gate must know of a column to say which measurements were due; `orders`: it puts the rows in order."""
 
     name: str
     kind: Kind
     role: Role
+    orders: bool = False
+
+
+def column_notes(schema: Schema) -> tuple[ColumnNote, ...]:
+    """Return a note for each column of `schema`."""
+    return tuple(
+        ColumnNote(name=c.name, kind=c.kind, role=c.role, orders=c.name == schema.order_key) for c in schema.columns
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +39,8 @@ class Report:
         measurements: in the order of the registry.
         policy: the policy that the measurements were judged with.
         seed: of the judgement.
-        sizes: rows by part (`train`, `holdout`, `reference`, `synthetic`); 0 where there is none.
-        columns: name, kind and role of each column.
+        sizes: rows by part (`train`, `holdout`, `reference`, `synthetic`, `canaries`); 0 where there is none.
+        columns: name, kind and role of each column, and which puts the rows in order.
         versions: library -> version.
         timings_s: check -> seconds. Not part of what makes two reports equal in content.
 

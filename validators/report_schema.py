@@ -43,7 +43,14 @@ def report_schema() -> dict[str, Any]:
             **{knob: {"type": "number"} for knob in KNOBS},
         }
     )
-    column = _object({"name": {"type": "string"}, "kind": {"enum": list(KINDS)}, "role": {"enum": list(ROLES)}})
+    column = _object(
+        {
+            "name": {"type": "string"},
+            "kind": {"enum": list(KINDS)},
+            "role": {"enum": list(ROLES)},
+            "orders": {"type": "boolean", "description": "whether it puts the rows in order"},
+        }
+    )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Understudy's report of a judgement",

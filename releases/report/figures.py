@@ -6,7 +6,7 @@ from typing import Any
 from releases.report import words
 from releases.report.drawing import bars, curve, heat_map, histogram, ranges, scatter
 from sources.schema import Schema
-from validators.pictures import ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
+from validators.pictures import AttackPicture, ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
 
 MOST_COLUMNS = 60
 MOST_GROUPS = 20
@@ -29,8 +29,10 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
             "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both "
             "clouds should have one shape: dots without shadow, or shadow without dots, are rows that one side knows."
         )
-    if pictures.distances is not None:
-        found["privacy_figures"] = [_roc(pictures.distances)]
+    found["privacy_figures"] = [
+        *([_roc(pictures.distances)] if pictures.distances is not None else []),
+        *([_attack(pictures.attack)] if pictures.attack is not None else []),
+    ]
     return found
 
 
@@ -125,6 +127,25 @@ def _roc(distances: DistancePicture) -> dict[str, Any]:
         "row within it. Without a leak the line runs along the diagonal; a leak lifts its left end."
     )
     return {"name": "Who has a synthetic neighbour", "svg": svg, "note": note}
+
+
+def _attack(attack: AttackPicture) -> dict[str, Any]:
+    """Return the ROC of the best membership attack, both axes logarithmic."""
+    points = [(max(x, ROC_FLOOR), max(y, ROC_FLOOR)) for x, y in zip(attack.accused, attack.found, strict=True)]
+    svg = curve(
+        [("fresh", [(ROC_FLOOR, ROC_FLOOR), (1.0, 1.0)]), ("train", points)],
+        ends=("0.1 % of fresh rows accused", "all fresh rows"),
+        heights=("0.1 %", "100 %"),
+        label="share of training rows recognised against share of fresh rows accused wrongly",
+        logarithmic=True,
+        width=420,
+        height=260,
+    )
+    note = (
+        "The best attack on membership: how many training rows it recognises (upwards) when it may accuse so many "
+        "fresh rows wrongly (to the right). Guessing runs along the diagonal; what lies above it at the left is a leak."
+    )
+    return {"name": "Who can be recognised", "svg": svg, "note": note}
 
 
 def _edge(edge: float, *, moment: bool) -> str:

@@ -34,16 +34,16 @@ GLOSSARY: Mapping[str, Entry] = {
     "contract_rules": Entry(
         title="Contract",
         unit="plain",
-        meaning="How many rules of the data contract (types, ranges, allowed labels, missing cells, uniqueness and the "
-        "author's own) the synthetic rows break. None may be broken.",
-        remedy="See which rule broke. If real rows break it too, correct the rule in the spec; else train longer or choose "
-        "another synthesizer.",
+        meaning="How many rules of the data contract (types, ranges, allowed labels, missing cells, uniqueness and "
+        "the author's own) the synthetic rows break. None may be broken.",
+        remedy="See which rule broke. If real rows break it too, correct the rule in the spec; else train longer or "
+        "choose another synthesizer.",
     ),
     "kway_1": Entry(
         title="Single columns",
         unit="points",
-        meaning="Each column is cut into bins and labels; this is how much further the synthetic shares are from the real "
-        "ones than the shares of fresh real rows are, averaged over columns. 0 is as good as fresh.",
+        meaning="Each column is cut into bins and labels; this is how much further the synthetic shares are from "
+        "the real ones than the shares of fresh real rows are, averaged over columns. 0 is as good as fresh.",
         remedy="Give the fit more time, or choose a synthesizer that models columns directly (tabular.autoregressive).",
     ),
     "kway_2": Entry(
@@ -61,9 +61,11 @@ GLOSSARY: Mapping[str, Entry] = {
     "column_shape": Entry(
         title="Shape of each column",
         unit="points",
-        meaning="The part of one column's rows that would have to move to another bin or label to match the real column, "
-        "beyond what chance does to fresh rows. Looked at column by column, because an average hides one spoilt column.",
-        remedy="Look at the column's picture. Check its kind in the spec (a code taken for a number?), then train longer.",
+        meaning="The part of one column's rows that would have to move to another bin or label to match the real "
+        "column, beyond what chance does to fresh rows. Looked at column by column, because an average hides one "
+        "spoilt column.",
+        remedy="Look at the column's picture. Check its kind in the spec (a code taken for a number?), then train "
+        "longer.",
     ),
     "association": Entry(
         title="Strength of relations",
@@ -74,30 +76,30 @@ GLOSSARY: Mapping[str, Entry] = {
     "dependence": Entry(
         title="Rows hang together",
         unit="points",
-        meaning="How well a model can tell whole synthetic rows from rows whose cells were mixed up, compared with real "
-        "rows: what is lost when columns are drawn independently.",
+        meaning="How well a model can tell whole synthetic rows from rows whose cells were mixed up, compared with "
+        "real rows: what is lost when columns are drawn independently.",
         remedy="The synthesizer has learnt columns rather than rows: train longer or choose another family.",
     ),
     "c2st": Entry(
         title="Real or synthetic?",
         unit="plain",
-        meaning="A classifier tries to tell synthetic rows from real ones (area under the ROC curve). 0.5 is a coin toss, "
-        "1 is always right; far below 0.5 means the synthetic rows are copies of the rows it learnt from.",
-        remedy="Too high: train longer, and see which columns differ. Too low: the rows are copies, so fewer steps or more "
-        "regularisation.",
+        meaning="A classifier tries to tell synthetic rows from real ones (area under the ROC curve). 0.5 is a coin "
+        "toss, 1 is always right; far below 0.5 means the synthetic rows are copies of the rows it learnt from.",
+        remedy="Too high: train longer, and see which columns differ. Too low: the rows are copies, so fewer steps "
+        "or more regularisation.",
     ),
     "tstr": Entry(
         title="Use for prediction",
         unit="plain",
-        meaning="A model of the target is trained on synthetic rows and on real ones, both are tested on real rows that "
-        "nobody has seen; this is what is lost by training on the synthetic ones.",
+        meaning="A model of the target is trained on synthetic rows and on real ones, both are tested on real rows "
+        "that nobody has seen; this is what is lost by training on the synthetic ones.",
         remedy="Train longer; look at the pair map for columns that have lost their relation to the target.",
     ),
     "label_noise": Entry(
         title="Wrong labels",
         unit="points",
-        meaning="The share of synthetic rows whose target contradicts the rest of the row, beyond the share among fresh "
-        "real rows.",
+        meaning="The share of synthetic rows whose target contradicts the rest of the row, beyond the share among "
+        "fresh real rows.",
         remedy="Train longer, or check that the target is not damaged on the way (missing marks, recoding).",
     ),
     "wrong_labels": Entry(
@@ -110,9 +112,9 @@ GLOSSARY: Mapping[str, Entry] = {
     "lost_values": Entry(
         title="Lost values",
         unit="p",
-        meaning="Whether a label, the missing cells, an end of a number (its outermost hundredth) or one whole row is "
-        "there less than half as often as in real rows, or more than twice as often. The number is the probability of such a loss by "
-        "chance: small is alarming.",
+        meaning="Whether a label, the missing cells, an end of a number (its outermost hundredth) or one whole row "
+        "is there less than half as often as in real rows, or more than twice as often. The number is the "
+        "probability of such a loss by chance: small is alarming.",
         remedy="See which value it is. Train longer; check clipping, rounding and the marks of missing cells.",
     ),
     "repeats": Entry(
@@ -120,56 +122,159 @@ GLOSSARY: Mapping[str, Entry] = {
         unit="points",
         meaning="The share of synthetic rows that have an identical twin among the synthetic rows, less the share "
         "of real rows that have one among as many real rows.",
-        remedy="Draw rows anew instead of repeating them; a synthesizer that repeats itself has "
-        "collapsed: train it again.",
+        remedy="Draw rows anew instead of repeating them; a synthesizer that repeats itself has collapsed: train it "
+        "again.",
+    ),
+    "near_twins": Entry(
+        title="Near twins",
+        unit="p",
+        meaning="How likely it is by chance that so many synthetic rows have another synthetic row nearly like "
+        "them, compared with real rows among each other. Small means: a few rows stand for many.",
+        remedy="Let the fit see more steps; a sampler that repeats itself, or a table that was padded, must be "
+        "drawn anew.",
+    ),
+    "missingness": Entry(
+        title="Missing cells",
+        unit="p",
+        meaning="How likely it is by chance that cells are missing together, and missing with the other columns, as "
+        "differently as they are from real rows. Small means: the pattern of the gaps is not the real one.",
+        remedy="Choose a synthesizer that models missing cells as a state of their own (tabular.autoregressive); do "
+        "not fill gaps before the fit.",
+    ),
+    "precision": Entry(
+        title="Likely rows",
+        unit="points",
+        meaning="How many more synthetic rows lie where no real row is near than fresh real rows do: rows that "
+        "could not have been real. 0 is as good as fresh.",
+        remedy="Give the fit more time; see at the map of rows where the unlikely ones are.",
+    ),
+    "recall": Entry(
+        title="Covered rows",
+        unit="points",
+        meaning="How many more real rows have no synthetic row near them than they would among fresh real rows: "
+        "parts of reality that the synthetic table leaves out. 0 is as good as fresh.",
+        remedy="The synthesizer leaves out part of the data (mode collapse, clipped tails): train longer, or use "
+        "another family.",
+    ),
+    "time_order": Entry(
+        title="Order of rows",
+        unit="p",
+        meaning="How likely it is by chance that the values of a column hang together from one row to the next as "
+        "differently as they do, along the column that orders the rows. Small means: the order was lost.",
+        remedy="Row by row models do not know an order: leave the order key out of the promise, or use a sequence "
+        "model.",
     ),
     "exact_copies": Entry(
         title="Exact copies",
         unit="p",
-        meaning="Whether synthetic rows equal training rows more often than they equal real rows the synthesizer never "
-        "saw. Common rows coincide by chance; more than that is somebody's record. The number is the probability of so "
-        "many or more if nothing had leaked: small is alarming.",
-        remedy="Stop training earlier, add regularisation, or drop columns that single people out (names, ids, free text).",
+        meaning="Whether synthetic rows equal training rows more often than they equal real rows the synthesizer "
+        "never saw. Common rows coincide by chance; more than that is somebody's record. The number is the "
+        "probability of so many or more if nothing had leaked: small is alarming.",
+        remedy="Stop training earlier, add regularisation, or drop columns that single people out (names, ids, free "
+        "text).",
     ),
     "excess_matches": Entry(
         title="Excess matches",
         unit="p",
-        meaning="Whether training rows have a very close synthetic neighbour more often than real rows the synthesizer "
-        "never saw. The number is the probability of so many or more if nothing had leaked: small is alarming.",
-        remedy="Stop training earlier (fewer steps), add dropout, use more rows, or choose a family that memorises less.",
+        meaning="Whether training rows have a very close synthetic neighbour more often than real rows the "
+        "synthesizer never saw. The number is the probability of so many or more if nothing had leaked: small is "
+        "alarming.",
+        remedy="Stop training earlier (fewer steps), add dropout, use more rows, or choose a family that memorises "
+        "less.",
     ),
     "atypical_matches": Entry(
         title="Matches of unusual rows",
         unit="p",
         meaning="The same for the most unusual rows alone, since a strange record is the one that somebody recognises.",
-        remedy="Drop or coarsen the columns that make rows unique (rare labels, exact amounts), or stop training earlier.",
+        remedy="Drop or coarsen the columns that make rows unique (rare labels, exact amounts), or stop training "
+        "earlier.",
     ),
     "detectable_leak": Entry(
         title="Smallest leak that shows",
         unit="percent",
-        meaning="The smallest part of the training rows whose copying these tests would have noticed. A test that could "
-        "not have seen a leak has not shown that there is none.",
+        meaning="The smallest part of the training rows whose copying these tests would have noticed. A test that "
+        "could not have seen a leak has not shown that there is none.",
         remedy="Only more real rows help, above all in the holdout.",
     ),
     "dcr_share": Entry(
         title="Nearer to the training rows",
         unit="plain",
-        meaning="The share of synthetic rows whose nearest real row is one the synthesizer learnt from, out of as many "
-        "learnt as unseen rows. One half is what fresh rows score; above it the rows lean on their models.",
+        meaning="The share of synthetic rows whose nearest real row is one the synthesizer learnt from, out of as "
+        "many learnt as unseen rows. One half is what fresh rows score; above it the rows lean on their models.",
         remedy="Stop training earlier, add dropout, or use more rows.",
+    ),
+    "membership": Entry(
+        title="Membership",
+        unit="percent",
+        meaning="Of the training rows, how many the best of several attackers picks out who sees only the synthetic "
+        "rows, when he may accuse one fresh row in a hundred wrongly. Guessing picks out one percent.",
+        remedy="The synthesizer remembers its rows: fewer steps, more dropout, more rows. Look at the curve of "
+        "attacks in the private report.",
+    ),
+    "membership_atypical": Entry(
+        title="Membership of unusual rows",
+        unit="percent",
+        meaning="The same among the most unusual rows, which are recognised first, when one fresh row in twenty may "
+        "be accused wrongly. Guessing picks out five percent.",
+        remedy="As for membership; pooling rare labels and capping extremes before the fit helps unusual people most.",
+    ),
+    "attribute_inference": Entry(
+        title="Guessing a secret",
+        unit="points",
+        meaning="How much more often an attacker who knows all else about a person guesses a secret column right "
+        "from the synthetic rows when the person was in the training rows than when not.",
+        remedy="The synthesizer remembers whole rows: fewer steps, more dropout, more rows; or leave the secret "
+        "column out.",
+    ),
+    "singling_out": Entry(
+        title="Singling out",
+        unit="points",
+        meaning="How much more often a description read off the synthetic rows fits exactly one training row than "
+        "it fits exactly one of as many fresh rows.",
+        remedy="The synthesizer emits rare combinations that it has seen: pool rare labels, fewer steps, more dropout.",
+    ),
+    "linkability": Entry(
+        title="Linking",
+        unit="points",
+        meaning="How much more often two halves of a training row lead to the same synthetic row than two halves of "
+        "a fresh row do: whether two data sets could be joined through the release.",
+        remedy="The synthesizer remembers whole rows: fewer steps, more dropout, more rows.",
+    ),
+    "group_matches": Entry(
+        title="Matches within groups",
+        unit="p",
+        meaning="The test for rows that come too near to training rows, made within each protected group by itself: "
+        "a leak of one small group must not hide among the others. Small means: its rows are remembered.",
+        remedy="Small groups are remembered first: pool them, give them more rows, or train shorter.",
+    ),
+    "controls": Entry(
+        title="Working instruments",
+        unit="plain",
+        meaning="Copies were planted among the synthetic rows and had to be found; the training rows were compared "
+        "with themselves and no alarm was allowed. Otherwise nothing the privacy tests say counts.",
+        remedy="The split into training rows and holdout is not random, or the table is such that copies cannot be "
+        "seen: split anew.",
+    ),
+    "canaries": Entry(
+        title="Planted rows",
+        unit="p",
+        meaning="Made-up rows were planted among the training rows; this is how likely it is by chance that "
+        "synthetic rows come as near to them as they do, compared with made-up rows that were not planted. Small "
+        "means: rows are remembered.",
+        remedy="The synthesizer remembers single rows: give it fewer steps, more dropout or more rows.",
     ),
     "representation": Entry(
         title="Size of groups",
         unit="ratio",
-        meaning="The share of a protected group among the synthetic rows, as a multiple of its share among real ones: "
-        "1 is exact, 0.5 is halved, 0 is erased.",
+        meaning="The share of a protected group among the synthetic rows, as a multiple of its share among real "
+        "ones: 1 is exact, 0.5 is halved, 0 is erased.",
         remedy="Train longer; small groups need more rows, or a coarser grouping in the spec.",
     ),
     "group_loss": Entry(
         title="Groups that shrank",
         unit="p",
-        meaning="Whether any group, or combination of groups, has clearly fewer rows than real data would give it. The "
-        "number is the probability of so few or fewer by chance: small is alarming.",
+        meaning="Whether any group, or combination of groups, has clearly fewer rows than real data would give it. "
+        "The number is the probability of so few or fewer by chance: small is alarming.",
         remedy="Look at the bars of the groups. Train longer, or condition the sampling on the group.",
     ),
     "outcome_gap": Entry(
@@ -181,28 +286,71 @@ GLOSSARY: Mapping[str, Entry] = {
     "outcome_shift": Entry(
         title="Outcomes that moved",
         unit="p",
-        meaning="Whether the rate of positive outcomes differs from the real one by more than is tolerated, overall or in "
-        "any group. The number is the probability of such a difference by chance: small is alarming.",
+        meaning="Whether the rate of positive outcomes differs from the real one by more than is tolerated, overall "
+        "or in any group. The number is the probability of such a difference by chance: small is alarming.",
         remedy="Look at the bars of the groups. Train longer, or check how the target is encoded.",
     ),
     "group_dependence": Entry(
         title="Relations within groups",
         unit="points",
-        meaning="How much worse the cells of a row belong together in the synthetic rows of a protected group than in "
-        "real rows of the same group, for the group where it is worst.",
+        meaning="How much worse the cells of a row belong together in the synthetic rows of a protected group than "
+        "in real rows of the same group, for the group where it is worst.",
         remedy="Small groups need more rows or longer training; condition the sampling on the group.",
+    ),
+    "group_shape": Entry(
+        title="Columns within groups",
+        unit="points",
+        meaning="Each column within each protected group: how much further the synthetic shares are from the real "
+        "ones than shares of fresh real rows are, for the group where it is worst.",
+        remedy="Small groups need more rows or longer training; condition the sampling on the group.",
+    ),
+    "group_column": Entry(
+        title="One column within a group",
+        unit="p",
+        meaning="How likely it is by chance that a column of a group is spread as differently as it is, but for a "
+        "twentieth of the group. Small means: something about a group is wrong.",
+        remedy="See which group and column it is; more rows of the group or longer training.",
+    ),
+    "bias_amplification": Entry(
+        title="Amplified bias",
+        unit="points",
+        meaning="How much stronger outcomes and groups go together in the synthetic rows than in the real ones "
+        "(directional bias amplification). Below 0 it is weaker.",
+        remedy="The synthesizer exaggerates what it has seen: train longer, or sample with equal outcome rates and "
+        "say so.",
+    ),
+    "widened_gaps": Entry(
+        title="Widened gaps",
+        unit="p",
+        meaning="How likely it is by chance that the gaps between groups in the rate of outcomes are wider than the "
+        "real ones by as much as they are, a fifth being allowed. Small means: inequality was added.",
+        remedy="See which groups; sample with the group given, or give the fit more time.",
+    ),
+    "parity_shift": Entry(
+        title="Parity of a recipient's model",
+        unit="points",
+        meaning="A model trained on synthetic rows treats groups unequally (difference of its rates of positive "
+        "answers); this is how much more than a model trained on as many real rows.",
+        remedy="See which group suffers; more training, or sampling with equal outcome rates, stated on the card.",
+    ),
+    "odds_shift": Entry(
+        title="Equal odds of a recipient's model",
+        unit="points",
+        meaning="A model trained on synthetic rows errs more often on some groups than on others; this is how much "
+        "more than a model trained on as many real rows.",
+        remedy="See which group suffers; more training, or more rows of the group.",
     ),
 }
 """One entry for each name in `validators.policy.LIMITS`."""
 
 TERMS: Mapping[str, str] = {
-    "Interval": "The range in which the true value may well lie, given so few rows. The gate never looks at the estimate "
-    "alone: the bad end of the interval has to be inside the limit.",
+    "Interval": "The range in which the true value may well lie, given so few rows. The gate never looks at the "
+    "estimate alone: the bad end of the interval has to be inside the limit.",
     "Limit": "The bound that the policy sets in advance. A release needs every measurement inside its limit.",
-    "Fresh real rows": "Real rows that no synthesizer saw, put through the same measurement in place of the synthetic "
-    "ones. They are the best that any synthetic table could be expected to score.",
-    "Cannot tell": "The interval crosses the limit: too few rows to say. It counts as little as a failure does: nothing is "
-    "published.",
+    "Fresh real rows": "Real rows that no synthesizer saw, put through the same measurement in place of the "
+    "synthetic ones. They are the best that any synthetic table could be expected to score.",
+    "Cannot tell": "The interval crosses the limit: too few rows to say. It counts as little as a failure does: "
+    "nothing is published.",
     "Pass": "Every measurement was taken and the bad end of every interval is inside its limit.",
 }
 

@@ -97,7 +97,7 @@ def test_a_refused_run_publishes_nothing_and_names_its_evidence(
     policy = "policy: {preset: strict}\n"  # a copula cannot know that the wage decides on paid
     spec = (
         SPEC.split("candidates:", maxsplit=1)[0]
-        + "candidates: [{kind: tabular.vae, width: 32, hidden: 32}]\nbudget: {steps: 1}\n"
+        + "candidates: [{kind: tabular.vae, width: 32, hidden: 32}]\nbudget: {steps: 1}\ncanaries: 20\n"
     )
     (survey / "spec.yaml").write_text(spec + policy)
     assert command_line(["run", "spec.yaml"]) == 3
@@ -108,6 +108,11 @@ def test_a_refused_run_publishes_nothing_and_names_its_evidence(
     (page,) = survey.glob("runs/people-*/evidence.html")
     assert str(page.relative_to(survey)) in output.out
     assert json.loads((page.parent / "outcome.json").read_text())["release"] is None
+    (report,) = page.parent.glob("1-*/report.json")
+    plain = json.loads(report.read_text())
+    assert plain["sizes"]["canaries"] == 20
+    (canaries,) = [one for one in plain["measurements"] if one["name"] == "canaries"]
+    assert canaries["status"] == "PASS"  # one step remembers nothing
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -17,7 +17,7 @@ from sources.schema import Column, Schema
 from tests.releases.judged_sample import WHEN, measured, provenance_of, report_of, synthetic_of
 from validators.evidence import Evidence
 from validators.gate import decide, judged, undecided
-from validators.pictures import Pictures, pictures
+from validators.pictures import AttackPicture, Pictures, pictures
 from validators.policy import LIMITS, Policy
 from validators.report import Report
 
@@ -138,6 +138,14 @@ def test_both_pages_are_whole_and_ask_for_nothing(schema: Schema, report: Report
         assert "@media print" in text
         assert "prefers-color-scheme: dark" in text
         assert 'name="viewport"' in text
+
+
+def test_the_curve_of_attacks_is_private(schema: Schema, report: Report) -> None:
+    shown = drawn(schema, report, synthetic_of(schema, 60), synthetic_of(schema, 90))
+    shown = replace(shown, attack=AttackPicture(accused=(0.001, 0.01, 1.0), found=(0.002, 0.04, 1.0)))
+    private, public = renderings(report, schema, shown)
+    assert "Who can be recognised" in private
+    assert "Who can be recognised" not in public
 
 
 def test_the_same_judgement_renders_to_the_same_bytes(schema: Schema, report: Report) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Rules, Schema
@@ -23,7 +24,8 @@ SCHEMA = Schema(
         Column(name="member", kind="boolean", storage="bool"),
         Column(name="since", kind="datetime", storage="timestamp"),
         Column(name="bought", kind="categorical", role="target", positive="yes"),
-    )
+    ),
+    order_key="since",
 )
 
 
@@ -97,7 +99,12 @@ def evidence_of() -> Callable[..., Evidence]:
     def build(seed: int = 0, sizes: tuple[int, int, int] = (600, 400, 500), **replaced: object) -> Evidence:
         parts = [draw(n, 10 * seed + i) for i, n in enumerate(sizes)]
         evidence = Evidence(
-            train=parts[0], holdout=parts[1], synthetic=parts[2], schema=SCHEMA, policy=Policy.preset("standard")
+            train=parts[0],
+            holdout=parts[1],
+            synthetic=parts[2],
+            schema=SCHEMA,
+            policy=Policy.preset("standard"),
+            canaries=Canaries(planted=draw(20, 10 * seed + 7), control=draw(20, 10 * seed + 8)),
         )
         return replace(evidence, **replaced)  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from validators.report import ColumnNote, Report
 STANDARD = Policy.preset("standard")
 COLUMNS = (
     ColumnNote(name="x", kind="numeric", role="plain"),
+    ColumnNote(name="t", kind="datetime", role="plain", orders=True),
     ColumnNote(name="g", kind="categorical", role="protected"),
     ColumnNote(name="y", kind="boolean", role="target"),
 )
@@ -41,7 +42,11 @@ def inside(name: str, policy: Policy = STANDARD) -> Measurement:
 def good(policy: Policy = STANDARD, **changes: Any) -> Report:
     measurements = tuple(inside(name, policy) for name in LIMITS)
     report = Report(
-        measurements=measurements, policy=policy, seed=1, sizes={"train": 500, "synthetic": 500}, columns=COLUMNS
+        measurements=measurements,
+        policy=policy,
+        seed=1,
+        sizes={"train": 500, "synthetic": 500, "canaries": 20},
+        columns=COLUMNS,
     )
     return dataclasses.replace(report, **changes)
 

@@ -80,7 +80,7 @@ def test_the_report_says_what_was_judged_and_progress_is_told(evidence_of: Evide
     evidence = evidence_of(sizes=(120, 110, 130))
     steps: list[dict[str, Any]] = []
     report = judge(evidence, seed=5, validators={"fidelity.one": one}, on_step=lambda step: steps.append(dict(step)))
-    assert report.sizes == {"train": 120, "holdout": 110, "reference": 0, "synthetic": 130}
+    assert report.sizes == {"train": 120, "holdout": 110, "reference": 0, "synthetic": 130, "canaries": 20}
     assert (report.seed, report.policy) == (5, evidence.policy)
     assert [column.name for column in report.columns] == list(evidence.schema.names)
     assert set(report.timings_s) == {"fidelity.one"}

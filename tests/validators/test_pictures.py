@@ -17,10 +17,12 @@ from validators.evidence import Evidence
 from validators.judge import judge
 from validators.pictures import PUBLIC_LEAST_ROWS, pictures
 from validators.privacy.excess_matches import excess_matches
+from validators.privacy.membership import membership
 
 
 def drawn(evidence: Evidence, seed: int = 1) -> Any:
-    report = judge(evidence, seed=seed, validators={"privacy.excess_matches": excess_matches})
+    validators = {"privacy.excess_matches": excess_matches, "privacy.membership": membership}
+    report = judge(evidence, seed=seed, validators=validators)
     return pictures(evidence, report, seed)
 
 
@@ -89,6 +91,10 @@ def test_the_map_and_the_distances_are_drawn(case: Any) -> None:
     assert len(found.projection.synthetic) == 1200
     assert sum(found.distances.train) == pytest.approx(1.0)
     assert len(found.distances.edges) == len(found.distances.fresh) + 1
+    assert found.attack is not None
+    assert found.attack.accused[-1] == 1.0
+    assert found.attack.found[-1] == pytest.approx(1.0, abs=0.01)
+    assert list(found.attack.found) == sorted(found.attack.found)
 
 
 def test_json_is_plain_and_the_same_seed_draws_the_same(case: Any) -> None:
@@ -102,6 +108,7 @@ def test_the_public_sees_nothing_that_was_read_from_real_rows_but_coarse_pairs(c
     public = found.public()
     assert public.projection is None
     assert public.distances is None
+    assert public.attack is None
     assert all(one.real is None and one.distance is None for one in public.columns)
     assert all(one.real_share is None and one.real_rate is None for one in public.groups)
     plain = public.to_json()

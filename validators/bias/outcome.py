@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from sources.schema import Column
 from validators.bias.groups import Grouping, crossings, ends_errors, groupings, real_frame
@@ -32,6 +32,13 @@ refuses every model once the table is large enough."""
 
 SINGLE_WEIGHT = 0.9
 """The part of the error of `outcome_shift` that single groups have; combinations, which are many, have the rest."""
+
+RARER_WEIGHT = 0.75
+"""The part of a test's error on the side where a group loses its rarer outcome: that is what generators do to the few;
+the other side has the rest."""
+
+HALVED = 0.5
+"""The loss of a group's rarer outcome for which the error is shared out among the groups (`shares_of_error`)."""
 
 MAX_LABELS = 8
 PASS_POWER = 0.9995
@@ -118,10 +125,11 @@ def outcomes_of(evidence: Evidence, target: Column) -> list[Outcome]:
 
 
 def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
-    """Return the two-sided p-value of `the synthetic rate is as the real one but for the tolerance`, by Fisher's test.
+    """Return the p-value of `the synthetic rate is as the real one but for the tolerance`, by Fisher's test.
 
-    The tolerance is given to the synthetic count before it is tested, so the test keeps its level in small groups too.
-    In groups of `EXACT_BELOW` rows and more it is the mid-p value (Lancaster 1961).
+    It is the smaller tail over its part of the error, `RARER_WEIGHT` on the side of fewer rarer outcomes. The tolerance
+    is given to the synthetic count before it is tested, so the test keeps its level in small groups too. In groups of
+    `EXACT_BELOW` rows and more it is the mid-p value (Lancaster 1961).
 
     Args:
         hits: positive outcomes in the synthetic and the real group.
@@ -136,7 +144,36 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     if n >= EXACT_BELOW:
         low -= stats.hypergeom.pmf(below, n + real_n, below + real_k, n) / 2
         high -= stats.hypergeom.pmf(above, n + real_n, above + real_k, n) / 2
-    return float(min(1.0, 2 * min(low, high)))
+    fewer, more = (low, high) if 2 * real_k <= real_n else (high, low)
+    return float(min(1.0, fewer / RARER_WEIGHT, more / (1 - RARER_WEIGHT)))
+
+
+def shares_of_error(rows: np.ndarray, real_rows: np.ndarray, rates: np.ndarray, error: float) -> np.ndarray:
+    """Return each test's share of `error`, summing to 1: more where halved outcomes could just be seen (float N).
+
+    Half of the error is shared equally. The other half goes where it gives most power: a test of the mean d needs the
+    error P(Z > d / 2 + c / d), with c such that the errors add up (Roeder and Wasserman 2009, *Statistical Science* 24,
+    398). Huge groups show a halving at any error and tiny ones at none. Real rows alone decide.
+
+    Args:
+        rows: expected synthetic rows of each group (float N).
+        real_rows: real rows (float N).
+        rates: of the outcome among real rows (float N).
+        error: of all tests together.
+
+    """
+    rare = np.minimum(rates, 1 - rates).clip(0.5 / np.maximum(real_rows, 1), None)
+    deviation = np.sqrt(rare * (1 - rare) * (1 / np.maximum(rows, 1e-9) + 1 / np.maximum(real_rows, 1e-9)))
+    d = np.maximum((HALVED - RATE_TOLERANCE) * rare / deviation, 1e-3)
+
+    def excess(c: float) -> float:
+        return float(stats.norm.sf(d / 2 + c / d).sum() - error)
+
+    top = 1.0
+    while excess(top) > 0:
+        top *= 2
+    best = stats.norm.sf(d / 2 + optimize.brentq(excess, -1e3, top) / d) if excess(-1e3) > 0 else np.ones(len(d))
+    return np.asarray(0.5 / len(d) + 0.5 * best / best.sum())
 
 
 def _gaps(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Grouping]) -> list[Measurement]:
@@ -240,7 +277,7 @@ def _gap(
 
 
 def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Grouping]) -> Measurement:
-    """Return the smallest p-value over all rows, groups and combinations; weighted by `SINGLE_WEIGHT`."""
+    """Return the smallest p-value over all rows, groups and combinations, each over its share of the error."""
     everyone = Grouping(
         name="all rows",
         labels=("all",),
@@ -253,15 +290,17 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
         kinds.append((crossings(single), 1 - SINGLE_WEIGHT))
     best: tuple[float, str, str, float, float] = (1.0, "all groups", outcomes[0].name, 0.0, 0.0)
     for kind, weight in kinds:
-        times = sum(len(grouping.labels) for grouping in kind) * len(outcomes) / weight
+        shares = weight * _shares(outcomes, kind, float(evidence.policy.limits["outcome_shift"]))  # type: ignore[arg-type]
+        at = 0
         for grouping in kind:
             subjects = (
                 [grouping.name] if grouping is everyone else [grouping.subject(i) for i in range(len(grouping.labels))]
             )
             for one in outcomes:
                 for subject, (p, rate, real_rate) in zip(subjects, _ps(one, grouping), strict=True):
-                    if times * p < best[0]:
-                        best = (times * p, subject, one.name, rate, real_rate)
+                    if p / shares[at] < best[0]:
+                        best = (p / float(shares[at]), subject, one.name, rate, real_rate)
+                    at += 1
     p, subject, name, rate, real_rate = best
     reading = "No group's outcomes have moved by more than is tolerated, as far as chance lets one say."
     if p < 1:
@@ -278,6 +317,22 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
         policy=evidence.policy,
         detail={"group": subject, "outcome": name, "synthetic": rate, "real": real_rate},
     )
+
+
+def _shares(outcomes: Sequence[Outcome], kind: Sequence[Grouping], error: float) -> np.ndarray:
+    """Return each test's share of the error by grouping, outcome and group; means share equally."""
+    found = []
+    for grouping in kind:
+        for one in outcomes:
+            known = ~np.isnan(one.real)
+            real = np.bincount(grouping.real[known], minlength=len(grouping.labels))
+            hits = np.bincount(grouping.real[known], weights=one.real[known], minlength=len(grouping.labels))
+            expected = real * (len(one.synthetic) / max(len(one.real), 1))
+            found.append(np.stack([expected, real, hits / np.maximum(real, 1)], axis=1))
+    tests = np.concatenate(found)
+    if not outcomes[0].rate:
+        return np.full(len(tests), 1 / len(tests))
+    return shares_of_error(tests[:, 0], tests[:, 1], tests[:, 2], error)
 
 
 def _ps(one: Outcome, grouping: Grouping) -> list[tuple[float, float, float]]:

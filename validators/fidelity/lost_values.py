@@ -15,7 +15,7 @@ from scipy import stats
 
 from validators.encoding import EncodedColumn, encode
 from validators.evidence import Evidence
-from validators.fidelity.sides import too_few
+from validators.fidelity.sides import rows_per_entity, too_few
 from validators.gate import judged
 from validators.measurement import Measurement
 from validators.privacy.copies import row_codes
@@ -41,7 +41,7 @@ def lost_values(evidence: Evidence, _rng: np.random.Generator) -> Sequence[Measu
         [part.values for part in (encoded.train, encoded.holdout, encoded.reference) if part is not None]
     )
     synthetic = encoded.synthetic.values
-    per_entity = _rows_per_entity(evidence)
+    per_entity = rows_per_entity(evidence)
     looks = [
         (f"{what} of {column.name!r}", int(is_real.sum()), int(is_synthetic.sum()))
         for i, column in enumerate(encoded.columns)
@@ -122,11 +122,3 @@ def _marks(
         low, high = np.quantile(known, (TAIL, 1 - TAIL), method="inverted_cdf")
         yield "the lowest hundredth", real < low, synthetic < low
         yield "the highest hundredth", real > high, synthetic > high
-
-
-def _rows_per_entity(evidence: Evidence) -> float:
-    """Return how many rows an entity has in the mean: rows of one are alike, so counts are worth so much less."""
-    if evidence.schema.entity_key is None:
-        return 1.0
-    known = evidence.train.frame[evidence.schema.entity_key].dropna()
-    return max(len(known) / max(known.nunique(), 1), 1.0)

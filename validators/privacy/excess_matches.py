@@ -47,6 +47,9 @@ NUM_ANCHORS = 4096
 """Real rows, drawn without regard to the parts, that say how strange a row is."""
 
 POWER = 0.95
+NUM_DRAWS = 16
+"""Orders in which rows are drawn to be copied, when it is asked how many copies would be seen."""
+
 MAX_PAIRS = 4e10
 """About two minutes of two cores; beyond it train and fresh rows are thinned alike, as `detectable_leak` then tells."""
 
@@ -56,6 +59,10 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("detectable_leak", "all rows"),
     ("dcr_share", "all rows"),
 )
+
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of N rows the distance (float N), whether they are of train (bool N), and a code, equal for equal rows (int N)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +99,29 @@ def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Mea
         return all_undecided(evidence, SUBJECTS, "No column has distances: all are texts, images or ids.")
     distance, _ = nearest(base, candidates)
     _, winner = nearest(candidates, base)
+    strangeness = strangeness_of(base, rng)
+    alike, _ = pd.factorize(np.array([row.tobytes() for row in base], dtype=object))
+    share = dcr_share(_votes(alike, winner), real.is_train, evidence.policy)
+    return [*_tests(evidence, distance, strangeness, alike, real=real, rng=rng), share]
+
+
+def strangeness_of(base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return how far each real row (float32 N F) is from the nearest of some others, drawn without regard to parts."""
     anchors = rng.choice(len(base), size=min(NUM_ANCHORS, len(base)), replace=False)
     own_position = np.full(len(base), -1)
     own_position[anchors] = np.arange(len(anchors))
-    strangeness, _ = nearest(base, base[anchors], own_position=own_position)
-    share = dcr_share(_votes(base, winner), real.is_train, evidence.policy)
-    return [*_tests(evidence, distance, strangeness, real, rng), share]
+    return nearest(base, base[anchors], own_position=own_position)[0]
+
+
+def strangest(strangeness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the positions of the strangest rows; ties favour no part."""
+    num = min(len(strangeness), max(ATYPICAL_LEAST, math.ceil(ATYPICAL_SHARE * len(strangeness))))
+    return np.lexsort((rng.random(len(strangeness)), -strangeness))[:num]
+
+
+def relative_to(distance: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
+    """Return distances in units of the rows' strangeness."""
+    return np.asarray(distance / np.maximum(strangeness, np.finfo(float).tiny))
 
 
 def ranks_of(num_rows: int, quantiles: Sequence[float]) -> list[int]:
@@ -106,10 +130,23 @@ def ranks_of(num_rows: int, quantiles: Sequence[float]) -> list[int]:
     return [min(NEAREST, num_rows), *(max(rank, 1) for rank in ranks)]
 
 
-def _votes(base: np.ndarray, winner: np.ndarray) -> np.ndarray:
+def nearest_of_entities(
+    numbers: Sequence[np.ndarray], is_train: np.ndarray, entities: np.ndarray | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return for each entity the smallest of each of its `numbers` (float N each), and whether it is of train.
+
+    Rows of one entity are alike and count once. Without `entities` every row is its own.
+    """
+    if entities is None:
+        return list(numbers), is_train
+    least = pd.DataFrame(dict(enumerate(numbers))).groupby([entities, is_train], sort=True).min()
+    parts = least.index.get_level_values(1).to_numpy(dtype=bool)
+    return [least[name].to_numpy() for name in least], parts
+
+
+def _votes(alike: np.ndarray, winner: np.ndarray) -> np.ndarray:
     """Return the votes that each real row gets (float N); identical rows, which are equally near, share theirs."""
-    alike, _ = pd.factorize(np.array([row.tobytes() for row in base], dtype=object))
-    return np.asarray(np.bincount(alike[winner], minlength=len(base))[alike] / np.bincount(alike)[alike])
+    return np.asarray(np.bincount(alike[winner], minlength=len(alike))[alike] / np.bincount(alike)[alike])
 
 
 def tail(distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float]) -> Tail:
@@ -156,60 +193,94 @@ def upper_tail(count: int, out_of: int, chance: float) -> float:
 
 
 def smallest_detectable(
-    distance: np.ndarray, is_train: np.ndarray, quantiles: Sequence[float], level: float
+    distance: np.ndarray,
+    is_train: np.ndarray,
+    quantiles: Sequence[float],
+    level: float,
+    *,
+    rng: np.random.Generator,
+    alike: np.ndarray | None = None,
+    power: float = POWER,
 ) -> int | None:
-    """Return how many rows of train, copied so that they are nearest of all, `tail` would flag with power `POWER`.
+    """Return how many rows of train, drawn at random and copied, `tail` would flag with that power.
 
-    For k copies the threshold at each quantile and the natural matches below it follow from `distance`; the natural
-    ones of train are binomial. The power is that of the best single threshold, hence a lower bound. None when not even
-    a copy of the whole training part would be seen.
+    A copy brings its original to distance 0, and every row that equals it, of train or fresh; it brings nothing where
+    the original is there already. How many of both k copies bring is found by drawing them. The threshold at each
+    quantile and the natural matches below it then follow from `distance`; the natural ones of train are binomial. The
+    power is that of the best single threshold, hence a lower bound. None when no number of copies would be seen.
 
     Args:
         distance: as for `tail`.
         is_train: as for `tail`.
         quantiles: as for `tail`.
         level: `tail` flags p below it.
+        rng: draws the copied rows.
+        alike: a code for each row, equal for equal rows (int N); None where no two rows are equal.
+        power: the chance with which it flags.
 
     """
-    num_train = int(is_train.sum())
-    share = float(is_train.mean())
-    chance = tolerant_share(num_train, len(is_train) - num_train)
-    ordered = np.sort(distance)
-    ranks = ranks_of(len(ordered), quantiles)
+    num_train, ordered = int(is_train.sum()), np.sort(distance)
+    chance = tolerant_share(num_train, len(ordered) - num_train)
+    ranks = np.array(ranks_of(len(ordered), quantiles))
+    brought = _brought(distance, is_train, np.arange(len(distance)) if alike is None else alike, rng)
 
-    def power(copies: int) -> float:
-        best = 0.0
-        for rank in ranks:
-            threshold = ordered[rank - copies - 1] if rank > copies else 0.0
-            natural = int(np.searchsorted(ordered, threshold, side="right"))
-            counts = np.arange(natural + 1)
-            flagged = len(ranks) * stats.binom.sf(copies + counts - 1, copies + natural, chance) < level
-            if flagged.any():
-                best = max(best, float(stats.binom.sf(int(flagged.argmax()) - 1, natural, share)))
-        return best
+    def enough(copies: int) -> bool:
+        train, fresh = brought[:, copies - 1, 0, None], brought[:, copies - 1, 1, None]
+        rest = ranks - train - fresh
+        threshold = np.where(rest > 0, ordered[np.maximum(rest, 1) - 1], 0.0)
+        natural = np.searchsorted(ordered, threshold, side="right")
+        share = (num_train - train) / np.maximum(len(ordered) - train - fresh, 1)
+        least = stats.binom.isf(level / len(ranks), train + fresh + natural, chance) + 1  # of train, to be flagged
+        return float(stats.binom.sf(least - train - 1, natural, share).max(axis=1).mean()) >= power
 
-    if power(num_train) < POWER:
+    sizes: list[int] = [*(1 << i for i in range(num_train.bit_length())), num_train]
+    high = next((size for size in sizes if enough(size)), None)
+    if high is None:
         return None
-    low, high = 0, num_train
+    low = high // 2 if high & (high - 1) == 0 else 2 ** (high.bit_length() - 1)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
+def _brought(distance: np.ndarray, is_train: np.ndarray, alike: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return how many rows of train and fresh the first copies bring to 0, of `NUM_DRAWS` orders of K rows of train.
+
+    Returns:
+        int64 NUM_DRAWS K 2: after 1 to K copies.
+
+    """
+    found = []
+    apart = distance > 0
+    counts = np.stack(
+        [np.bincount(alike[rows & apart], minlength=alike.max() + 1) for rows in (is_train, ~is_train)], 1
+    )
+    for _ in range(NUM_DRAWS):
+        order = alike[rng.permutation(np.flatnonzero(is_train))]
+        new = ~pd.Series(order).duplicated().to_numpy()
+        found.append(np.cumsum(counts[order] * new[:, None], axis=0))
+    return np.stack(found)
+
+
 def _tests(
-    evidence: Evidence, distance: np.ndarray, strangeness: np.ndarray, real: RealRows, rng: np.random.Generator
+    evidence: Evidence,
+    distance: np.ndarray,
+    strangeness: np.ndarray,
+    alike: np.ndarray,
+    *,
+    real: RealRows,
+    rng: np.random.Generator,
 ) -> list[Measurement]:
     """Return the two tail tests and the leak that the first would have seen."""
     is_train, what = real.is_train, "training rows"
-    relative = distance / np.maximum(strangeness, np.finfo(float).tiny)
+    relative = relative_to(distance, strangeness)
     if real.entities is not None:  # an entity counts once, with the nearest of its rows
         what = f"values of {evidence.schema.entity_key} in train"
-        rows = pd.DataFrame({"distance": distance, "relative": relative, "strangeness": -strangeness})
-        nearest_of = rows.groupby([real.entities, is_train], sort=True).min()
-        is_train = nearest_of.index.get_level_values(1).to_numpy(dtype=bool)
-        distance, relative, strangeness = (nearest_of[name].to_numpy() for name in rows)
-        strangeness = -strangeness
+        (distance, relative, strangeness), is_train = nearest_of_entities(
+            [distance, relative, -strangeness], is_train, real.entities
+        )
+        strangeness, alike = -strangeness, np.arange(len(distance))
     policy = evidence.policy
     overall = tail(distance, is_train, THRESHOLDS)
     detail: dict[str, Any] = {**_plain(overall), "distances": _histogram(distance, is_train)}
@@ -226,8 +297,8 @@ def _tests(
             detail=detail,
         )
     ]
-    num_strange = min(len(distance), max(ATYPICAL_LEAST, math.ceil(ATYPICAL_SHARE * len(distance))))
-    strange = np.lexsort((rng.random(len(strangeness)), -strangeness))[:num_strange]  # ties favour no part
+    strange = strangest(strangeness, rng)
+    num_strange = len(strange)
     if is_train[strange].all() or not is_train[strange].any():
         result.append(
             undecided(
@@ -253,25 +324,29 @@ def _tests(
                 detail=_plain(worst),
             )
         )
-    result.append(_detectable(evidence, (distance, is_train), (relative[strange], is_train[strange]), what))
+    every = distance, is_train, alike
+    result.append(_detectable(evidence, every, (relative[strange], is_train[strange], alike[strange]), what, rng))
     return result
 
 
-def _detectable(
-    evidence: Evidence, every: tuple[np.ndarray, np.ndarray], strangest: tuple[np.ndarray, np.ndarray], what: str
-) -> Measurement:
+def _detectable(evidence: Evidence, every: Rows, strangest: Rows, what: str, rng: np.random.Generator) -> Measurement:
     """Return the leak that would have been seen: of any rows, or where common rows hide it, of the strangest ones."""
+
+    def smallest(rows: Rows, quantiles: Sequence[float], level: float) -> int | None:
+        distance, is_train, alike = rows
+        return smallest_detectable(distance, is_train, quantiles, level, rng=rng, alike=alike)
+
     policy, num_train = evidence.policy, int(every[1].sum())
     limits = {name: float(policy.limits[name]) for name in ("excess_matches", "atypical_matches", "detectable_leak")}  # type: ignore[arg-type]
-    copies = smallest_detectable(*every, THRESHOLDS, limits["excess_matches"])
+    copies = smallest(every, THRESHOLDS, limits["excess_matches"])
     odd = None
     if strangest[1].any() and not strangest[1].all():
-        odd = smallest_detectable(*strangest, ATYPICAL_THRESHOLDS, limits["atypical_matches"])
-    among = what
+        odd = smallest(strangest, ATYPICAL_THRESHOLDS, limits["atypical_matches"])
+    among = f"copied {what.removeprefix('training ').removesuffix(' in train')} of {num_train:,}"
     detail: dict[str, Any] = {"any_rows": copies, "strangest_rows": odd}
-    if copies is None or copies / num_train > limits["detectable_leak"]:
-        smaller = odd is not None and (copies is None or odd < copies)
-        copies, among = (odd, f"{what}, the strangest of them") if smaller else (copies, what)
+    hidden = copies is None or copies / num_train > limits["detectable_leak"]
+    if hidden and odd is not None and (copies is None or odd < copies):
+        copies, among = odd, f"copies of the strangest of {num_train:,} {what}"
     if copies is None:
         reading = "No leak of any size would have been seen: too few fresh rows, or too many natural duplicates."
         return undecided(name="detectable_leak", subject="all rows", n=num_train, reading=reading, policy=policy)
@@ -282,7 +357,7 @@ def _detectable(
         low=0.0,
         high=copies / num_train,
         n=num_train,
-        reading=f"Sees a leak of {copies} or more of {num_train} {among}, with a power of {POWER:.0%}.",
+        reading=f"{copies:,} {among} would have been seen with probability {POWER:.2f}.",
         policy=policy,
         detail={"rows": copies, "of": num_train, "power": POWER, **detail},
     )

@@ -67,10 +67,7 @@ def nearest(
         own_position: position of each query row in `base`, -1 where it is not there; a row is no neighbour of itself.
 
     """
-    centre = base.mean(axis=0, dtype=np.float64).astype(np.float32)
-    left = np.concatenate([queries - centre, np.ones((len(queries), 1), np.float32)], axis=1)
-    right = base - centre
-    right = np.concatenate([-2 * right, np.square(right).sum(axis=1, keepdims=True)], axis=1).T.copy()
+    left, right = _factors(queries, base)
 
     def search(start: int) -> np.ndarray:
         own = None if own_position is None else own_position[start : start + BLOCK_ROWS]
@@ -83,6 +80,29 @@ def nearest(
     if own_position is None:
         winner = _prefer_copies(queries, base, winner)
     return _distances(queries, base[winner]), winner
+
+
+def several_nearest(queries: np.ndarray, base: np.ndarray, k: int) -> np.ndarray:
+    """Return for each query row the distances to its `k` nearest rows of `base`, the smallest first (float64 N k).
+
+    As `nearest`: found among float32 products, computed anew from the differences.
+
+    Args:
+        queries: float32 N F.
+        base: float32 M F.
+        k: at most M.
+
+    """
+    assert 1 <= k <= len(base)
+    left, right = _factors(queries, base)
+
+    def search(start: int) -> np.ndarray:
+        return _several_winners(left[start : start + BLOCK_ROWS], right, k)
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        blocks = list(threads.map(search, range(0, len(queries), BLOCK_ROWS)))
+    winners = np.concatenate([np.zeros((0, k), np.int64), *blocks])
+    return np.sort(np.column_stack([_distances(queries, base[column]) for column in winners.T]), axis=1)
 
 
 def as_labels(cells: pd.Series) -> pd.Series:
@@ -139,6 +159,14 @@ def _labels(parts: list[pd.Series], scale: Sequence[int]) -> list[np.ndarray]:
     return [block[:, used] for block in blocks]
 
 
+def _factors(queries: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32 N F+1 and F+1 M whose product is the squared distance less a number for each query."""
+    centre = base.mean(axis=0, dtype=np.float64).astype(np.float32)
+    left = np.concatenate([queries - centre, np.ones((len(queries), 1), np.float32)], axis=1)
+    right = base - centre
+    return left, np.concatenate([-2 * right, np.square(right).sum(axis=1, keepdims=True)], axis=1).T.copy()
+
+
 def _winners(left: np.ndarray, right: np.ndarray, own_position: np.ndarray | None) -> np.ndarray:
     """Return for each row of `left` (N F+1) the column of `right` (F+1 M) with the smallest product (int64 N)."""
     position = np.arange(len(left))
@@ -158,6 +186,23 @@ def _winners(left: np.ndarray, right: np.ndarray, own_position: np.ndarray | Non
         best[better] = value[better]
         winner[better] = candidate[better] + first
     return winner
+
+
+def _several_winners(left: np.ndarray, right: np.ndarray, k: int) -> np.ndarray:
+    """Return for each row of `left` (N F+1) the columns of `right` (F+1 M) with the k smallest products (int64 N k)."""
+    best, winners = np.zeros((len(left), 0), np.float32), np.zeros((len(left), 0), np.int64)
+    for first in range(0, right.shape[1], BLOCK_COLUMNS):
+        scores = left @ right[:, first : first + BLOCK_COLUMNS]
+        if scores.shape[1] > k:
+            own = np.argpartition(scores, k - 1, axis=1)[:, :k]
+            scores = np.take_along_axis(scores, own, axis=1)
+        else:
+            own = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+        best, winners = np.concatenate([best, scores], axis=1), np.concatenate([winners, own + first], axis=1)
+        if best.shape[1] > k:
+            kept = np.argpartition(best, k - 1, axis=1)[:, :k]
+            best, winners = np.take_along_axis(best, kept, axis=1), np.take_along_axis(winners, kept, axis=1)
+    return winners
 
 
 def _prefer_copies(queries: np.ndarray, base: np.ndarray, winner: np.ndarray) -> np.ndarray:

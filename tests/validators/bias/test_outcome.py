@@ -11,7 +11,7 @@ from scipy import stats
 
 from sources.dataset import Dataset
 from sources.randomness import stream
-from validators.bias.outcome import RATE_TOLERANCE, outcome, outcomes_of, shift_p
+from validators.bias.outcome import RARER_WEIGHT, RATE_TOLERANCE, outcome, outcomes_of, shares_of_error, shift_p
 from validators.evidence import Evidence
 from validators.measurement import Status
 
@@ -42,8 +42,26 @@ def test_shift_p_is_fishers_test_after_the_tolerance() -> None:
     moved = np.floor(k + RATE_TOLERANCE * real_k / real_n * n)
     table = [[moved, n - moved], [real_k, real_n - real_k]]
     one_sided = stats.fisher_exact(table, alternative="less").pvalue
-    assert shift_p((k, real_k), (n, real_n)) == pytest.approx(2 * one_sided)
-    assert shift_p((27, 90), (90, 300)) == 1.0
+    assert shift_p((k, real_k), (n, real_n)) == pytest.approx(one_sided / RARER_WEIGHT)
+    assert shift_p((27, 90), (90, 300)) > 0.5
+
+
+def test_shift_p_gives_the_other_side_the_rest_and_turns_round_above_one_half() -> None:
+    fewer, more = shift_p((20, 90), (90, 300)), shift_p((34, 90), (90, 300))
+    turned = shift_p((70, 210), (90, 300)), shift_p((56, 210), (90, 300))
+    assert (fewer, more) == pytest.approx(turned)
+    table = [[np.ceil(34 - RATE_TOLERANCE * 27), 90 - np.ceil(34 - RATE_TOLERANCE * 27)], [90, 210]]
+    one_sided = stats.fisher_exact(table, alternative="greater").pvalue
+    assert more == pytest.approx(one_sided / (1 - RARER_WEIGHT))
+
+
+def test_the_error_goes_where_a_halving_can_just_be_seen_and_adds_up() -> None:
+    rows = np.array([50_000.0, 20_000, 500, 5])
+    shares = shares_of_error(rows, 2 * rows, np.full(4, 0.15), 0.01)
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares.min() >= 0.125
+    assert int(shares.argmax()) == 2
+    assert shares_of_error(rows[:1], rows[:1], np.zeros(1), 0.01).tolist() == [1.0]
 
 
 def test_shift_p_keeps_its_level() -> None:

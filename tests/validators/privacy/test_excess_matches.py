@@ -62,7 +62,8 @@ def test_without_a_leak_the_tail_test_keeps_its_level() -> None:
 def test_the_smallest_detectable_leak_is_detected_with_the_power_it_claims() -> None:
     rng = rng_of()
     is_train = np.arange(3000) < 2000
-    copies = smallest_detectable(rng.exponential(size=3000), is_train, THRESHOLDS, 0.001)
+    copies = smallest_detectable(rng.exponential(size=3000), is_train, THRESHOLDS, 0.001, rng=rng)
+    assert copies is not None
     found = 0
     for seed in range(200):
         distance = rng_of(seed).exponential(size=3000)
@@ -79,9 +80,30 @@ def _found(copies: Any, seed: int, is_train: Any) -> Any:
     return tail(distance, is_train, THRESHOLDS).p < 0.001
 
 
+def test_among_natural_duplicates_the_claim_counts_what_copies_bring_and_is_kept() -> None:
+    # 600 kinds of rows, a third of them in the synthetic rows already: copies of these bring nothing, and the fresh
+    # rows of the others' kinds come near as well
+    claims, found = [], 0
+    for seed in range(40):
+        rng = rng_of(seed)
+        alike = rng.integers(0, 600, 4000)
+        kinds = np.where(rng.random(600) < 0.33, 0.0, rng.exponential(size=600) + 0.1)
+        is_train = rng.permutation(4000) < 2000
+        claim = smallest_detectable(kinds[alike], is_train, THRESHOLDS, 0.001, rng=rng, alike=alike)
+        if claim is None:
+            continue
+        copied = rng.choice(np.flatnonzero(is_train), size=claim, replace=False)
+        distance = np.where(np.isin(alike, alike[copied]), 0.0, kinds[alike])
+        found += tail(distance, is_train, THRESHOLDS).p < 0.001
+        claims.append(claim)
+        unlike = smallest_detectable(kinds[alike], is_train, THRESHOLDS, 0.001, rng=rng)
+        assert unlike is None or unlike < claim  # a claim that ignores this would be too good
+    assert found >= len(claims) * 0.95 - 2 * np.sqrt(0.95 * 0.05 * max(len(claims), 1))
+
+
 def test_no_leak_is_detectable_with_a_handful_of_fresh_rows() -> None:
     is_train = np.arange(1000) < 999
-    assert smallest_detectable(np.arange(1000.0), is_train, THRESHOLDS, 1e-6) is None
+    assert smallest_detectable(np.arange(1000.0), is_train, THRESHOLDS, 1e-6, rng=rng_of()) is None
     assert tolerant_share(999, 1) > 0.999
 
 
@@ -120,6 +142,7 @@ def test_one_percent_of_copies_is_refused_and_the_reading_says_how_many(evidence
     found = by_name(excess_matches(replace(evidence, synthetic=synthetic), rng_of()))
     assert found["excess_matches"].status is Status.FAIL
     assert found["excess_matches"].detail["train"] >= 20
+    assert " copied rows of 2,000 would have been seen with probability 0.95." in found["detectable_leak"].reading
     assert found["dcr_share"].status is Status.PASS  # an average: blind to so few
 
 

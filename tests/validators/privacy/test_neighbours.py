@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances
 
 from sources.randomness import stream
 from validators.privacy import neighbours
-from validators.privacy.neighbours import as_labels, as_numbers, embed, nearest
+from validators.privacy.neighbours import as_labels, as_numbers, embed, nearest, several_nearest
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def test_nearest_is_what_all_pairs_give(vectors: Any, monkeypatch: pytest.Monkey
     naive = pairwise_distances(*(part.astype(np.float64) for part in vectors))
     np.testing.assert_allclose(distance, naive.min(axis=1), atol=1e-4)
     np.testing.assert_allclose(distance, naive[np.arange(len(naive)), winner], atol=1e-6)
+
+
+def test_several_nearest_are_what_all_pairs_give(vectors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(neighbours, "BLOCK_COLUMNS", 129)  # the last block holds fewer rows than are asked for
+    naive = np.sort(pairwise_distances(*(part.astype(np.float64) for part in vectors)), axis=1)
+    for k in (1, 5, 700):
+        np.testing.assert_allclose(several_nearest(*vectors, k), naive[:, :k], atol=1e-4)
 
 
 def test_a_copied_row_is_at_exactly_zero_even_among_rows_a_hair_away(vectors: Any) -> None:
