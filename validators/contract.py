@@ -18,8 +18,8 @@ from sources.dataset import Dataset
 from validators.evidence import Evidence
 from validators.gate import invalid, judged, undecided
 from validators.measurement import Measurement
-from validators.policy import Policy, columns_of
-from validators.report import Report, column_notes
+from validators.policy import Policy
+from validators.report import Report, column_notes, due
 
 NAME = "contract_rules"
 EVERY = "all rules"
@@ -113,7 +113,7 @@ def unfit_report(
     reading = "Not judged: the table does not fit the schema."
     found += [
         undecided(name=name, subject="all rows", n=len(table), reading=reading, policy=policy)
-        for name in sorted(policy.required(columns_of(train.schema)) - {NAME})
+        for name in sorted(due(column_notes(train.schema), policy) - {NAME})
     ]
     return Report(
         measurements=tuple(found),

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from validators.measurement import Direction, Family, Measurement, Status
-from validators.policy import LIMITS, MEASURED_KINDS, Bound, Policy
-from validators.report import Report
+from validators.policy import LIMITS, Bound, Policy
+from validators.report import Report, due
 
 
 class Outcome(StrEnum):
@@ -187,16 +187,12 @@ def _defects(report: Report, policy: Policy) -> list[Reason]:
     if report.policy.to_json() != policy.to_json():
         found.append(defect("policy", "The report was judged with another policy than the one it is held against."))
     names = {measurement.name for measurement in report.measurements}
-    columns = [(column.kind, column.role) for column in report.columns]
     found += [
         defect(name, f"The required measurement {name} is missing.")
-        for name in sorted(policy.required(columns) - names)
+        for name in sorted(due(report.columns, policy) - names)
     ]
     if report.sizes.get("canaries") and "canaries" not in names:
         found.append(defect("canaries", "Canaries were planted, and nothing was measured on them."))
-    others = [column for column in report.columns if column.kind in MEASURED_KINDS and not column.orders]
-    if others and any(column.orders for column in report.columns) and "time_order" not in names:
-        found.append(defect("time_order", "The rows have an order, and nothing was measured on it."))
     families = {measurement.family for measurement in report.measurements}
     found += [
         defect(family, f"Nothing of the family {family} was measured.")

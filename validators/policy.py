@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sources.errors import did_you_mean
-from sources.schema import Kind, Role, Schema
+from sources.schema import Kind, Role
 from validators.errors import ValidatorInputError
 from validators.measurement import Direction, Family
 
@@ -548,11 +548,6 @@ class Policy:
             limits=limits,
             **{knob: plain[knob] for knob in KNOBS},
         )
-
-
-def columns_of(schema: Schema) -> tuple[tuple[Kind, Role], ...]:
-    """Return kind and role of each column, as `Policy.required` wants them."""
-    return tuple((column.kind, column.role) for column in schema.columns)
 
 
 def _bound_of(limit: Limit, preset: str) -> Bound:

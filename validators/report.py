@@ -4,14 +4,14 @@ A report is private evidence: it names columns and groups. It holds no other val
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sources.schema import Kind, Role, Schema
 from validators.errors import ValidatorInputError
 from validators.measurement import Measurement
-from validators.policy import Policy
+from validators.policy import MEASURED_KINDS, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,14 @@ def column_notes(schema: Schema) -> tuple[ColumnNote, ...]:
     return tuple(
         ColumnNote(name=c.name, kind=c.kind, role=c.role, orders=c.name == schema.order_key) for c in schema.columns
     )
+
+
+def due(columns: Sequence[ColumnNote], policy: Policy) -> frozenset[str]:
+    """Return the names that a report on such columns must hold: what the policy requires, and `time_order`."""
+    names = policy.required((column.kind, column.role) for column in columns)
+    ordered = any(column.orders for column in columns)
+    others = any(column.kind in MEASURED_KINDS and not column.orders for column in columns)
+    return names | {"time_order"} if ordered and others else names
 
 
 @dataclass(frozen=True, kw_only=True)

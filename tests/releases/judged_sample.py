@@ -12,8 +12,8 @@ from sources.randomness import stream
 from sources.schema import Column, Schema
 from validators.gate import judged
 from validators.measurement import Measurement
-from validators.policy import LIMITS, Policy, columns_of
-from validators.report import ColumnNote, Report
+from validators.policy import LIMITS, Policy
+from validators.report import Report, column_notes, due
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -74,13 +74,13 @@ def report_of(
 ) -> Report:
     """Return a report in which everything that is due passes, and `more`."""
     policy = policy or Policy.preset("standard")
-    names = [name for name in LIMITS if name in policy.required(columns_of(schema))]
+    names = [name for name in LIMITS if name in due(column_notes(schema), policy)]
     return Report(
         measurements=(*(measured(name, policy) for name in names), *more),
         policy=policy,
         seed=3,
         sizes={"train": 130, "holdout": 40, "reference": 30, "synthetic": rows},
-        columns=tuple(ColumnNote(name=c.name, kind=c.kind, role=c.role) for c in schema.columns),
+        columns=column_notes(schema),
     )
 
 
