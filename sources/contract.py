@@ -1,10 +1,10 @@
 """The data contract: what every table of this schema must satisfy, checked by Great Expectations.
 
-Rules come from two sides. *Declared* ones stand in the spec and hold to the letter. *Inferred* ones are read from the
-training part, and are made so that fresh rows of the same population keep them: value sets hold only labels of at
+Rules come from two sides. *Declared* ones stand in the spec and hold to the letter. *Inferred* ones are read from all
+real rows at hand, and are made so that fresh rows of the same population keep them: value sets hold only labels of at
 least 5 rows, bounds rest on the 5th smallest and largest value, widened by the whole span and rounded outwards, and
-of cells outside a few are allowed (see `ContractRule.allowed`). What inferred rules contain is private; what the
-public sees of them is that they exist and whether they hold.
+as many cells may lie outside as fresh rows would have (see `ContractRule.allowed`). What inferred rules contain is
+private; what the public sees of them is that they exist and whether they hold.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sources.conform import Mismatch, conform_loosely
 from sources.dataset import Dataset
@@ -24,6 +25,8 @@ Check = Literal[
     "columns", "rows", "type", "missing", "values", "range", "unique", "pattern", "greater_or_equal", "greater"
 ]
 HELD_BY = 5  # rows that must hold a label, or lie beyond a bound, before a rule mentions it
+MOSTLY = 0.9  # a share of missing cells from which on missing ones are not forbidden
+LEVEL = 1e-4  # how often fresh rows may break one inferred rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,9 @@ class ContractRule:
         columns: the columns it is about; empty for the whole table.
         severity: whether breaking it refuses or is only shown.
         declared: the author of the spec wrote it; else it was inferred.
-        expected: the share of cells outside that fresh rows may have; 0 for declared rules.
+        seen: of `known` real cells, how many are outside the rule.
+        known: how many real cells an inferred rule was read from; 0 for declared rules.
+        together: how many of the cells outside may stand and fall together, as the rows of one rare label do.
         arguments: bounds, labels, pattern. Private unless `declared`.
 
     """
@@ -46,13 +51,23 @@ class ContractRule:
     columns: tuple[str, ...] = ()
     severity: Severity = "error"
     declared: bool = False
-    expected: float = 0.0
+    seen: int = 0
+    known: int = 0
+    together: int = 1
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def allowed(self, num_cells: int) -> int:
-        """Return how many of `num_cells` may break the rule: the expected number and four standard deviations."""
-        mean = self.expected * num_cells
-        return min(num_cells, math.floor(mean + 4 * math.sqrt(mean)))
+        """Return how many of `num_cells` may break the rule: fresh rows have more with a chance of `LEVEL`.
+
+        The number outside among fresh cells, given those `seen`, is negative binomial (the predictive law of a Poisson
+        count under a flat prior of its rate): of `seen` = 0 it says what exchangeable rows say, that all k rows
+        outside fall among the fresh ones with the k-th power of their share.
+        """
+        if not self.known:
+            return 0
+        clusters = 1 + self.seen / self.together
+        odds = num_cells / self.known * (self.seen + 1) / clusters
+        return min(num_cells, int(stats.nbinom.isf(LEVEL, clusters, 1 / (1 + odds))))
 
     def describe(self, *, public: bool) -> str:
         """Return the rule in words; with `public`, without anything that was read from rows."""
@@ -126,14 +141,19 @@ class ContractResult:
         return tuple(rule for rule in self.rules if rule.success is None)
 
 
-def contract_of(schema: Schema, train: Dataset | None = None) -> Contract:
-    """Return the contract: structure and declared rules of `schema`, and rules inferred from `train` where given."""
+def contract_of(schema: Schema, *real: Dataset) -> Contract:
+    """Return the contract: structure and declared rules of `schema`, and rules inferred from the `real` rows if any.
+
+    Real parts are taken together: a label that a small training part lacks by chance is not forbidden when another
+    part of the population holds it.
+    """
+    rows = pd.concat([part.frame for part in real], ignore_index=True) if real else None
     rules = [ContractRule(id="table.columns", check="columns"), ContractRule(id="table.rows", check="rows")]
     for column in schema.columns:
-        rules.append(_type_rule(column, len(train) if train else 0))
+        rules.append(_type_rule(column, 0 if rows is None else len(rows)))
         rules.extend(_declared_rules(column))
-        if train is not None:
-            rules.extend(_inferred_rules(column, train.frame[column.name]))
+        if rows is not None:
+            rules.extend(_inferred_rules(column, rows[column.name]))
     for position, rule in enumerate(schema.rules):
         check: Check = "unique" if rule.kind == "unique" else rule.kind
         rules.append(
@@ -211,12 +231,12 @@ def _type_holds(rule: ContractRule, mismatches: tuple[Mismatch, ...], num_rows: 
     return True
 
 
-def _type_rule(column: Column, num_train: int) -> ContractRule:
+def _type_rule(column: Column, num_real: int) -> ContractRule:
     return ContractRule(
         id=f"{column.name}.type",
         check="type",
         columns=(column.name,),
-        expected=_expected(0, num_train) if num_train else 0.0,
+        known=num_real,
         arguments={"kind": column.kind, "integer": column.integer},
     )
 
@@ -247,47 +267,60 @@ def _declared_rules(column: Column) -> list[ContractRule]:
 
 
 def _inferred_rules(column: Column, values: pd.Series) -> list[ContractRule]:
-    """Return what the cells of the training part show, where the spec is silent."""
+    """Return what the cells of real rows show, where the spec is silent."""
     said = column.rules
     rules = []
-    num_rows = len(values)
-    if said.max_missing is None and num_rows:
-        expected = _expected(int(values.isna().sum()), num_rows)
-        if expected < 0.9:  # noqa: PLR2004 - beyond, nothing is forbidden
-            rules.append(
-                ContractRule(id=f"{column.name}.missing", check="missing", columns=(column.name,), expected=expected)
+    missing = int(values.isna().sum())
+    if said.max_missing is None and missing < MOSTLY * len(values):
+        rules.append(
+            ContractRule(
+                id=f"{column.name}.missing", check="missing", columns=(column.name,), seen=missing, known=len(values)
             )
+        )
     present = values.dropna()
     labels = said.values  # noqa: PD011 - a rule, no frame
     if column.kind == "categorical" and labels is None and len(present):
-        counts = present.value_counts()
-        held = sorted(counts.index[counts >= HELD_BY])
-        expected = _expected(int(counts[counts < HELD_BY].sum()), len(present))
-        if held and expected < 0.5:  # noqa: PLR2004 - mostly rare labels: no set to speak of
-            rules.append(
-                ContractRule(
-                    id=f"{column.name}.values",
-                    check="values",
-                    columns=(column.name,),
-                    expected=expected,
-                    arguments={"values": tuple(held)},
-                )
-            )
+        rules.extend(value_set(column.name, present.value_counts()))
     if column.kind in ("numeric", "datetime") and said.minimum is None and said.maximum is None:
         numbers = numbers_of(present)
         bounds = _bounds(numbers)
         if bounds is not None:
-            outside = int(((numbers < bounds[0]) | (numbers > bounds[1])).sum())
             rules.append(
                 ContractRule(
                     id=f"{column.name}.range",
                     check="range",
                     columns=(column.name,),
-                    expected=_expected(outside, len(numbers)),
+                    seen=int(((numbers < bounds[0]) | (numbers > bounds[1])).sum()),
+                    known=len(numbers),
                     arguments={"minimum": bounds[0], "maximum": bounds[1]},
                 )
             )
     return rules
+
+
+def value_set(name: str, counts: pd.Series) -> list[ContractRule]:
+    """Return the rule that allows labels which `HELD_BY` rows or more hold; none where most rows have rarer ones.
+
+    Labels are left out *because* few rows hold them, so fresh rows hold them more often. Good and Turing's estimate of
+    the share of fresh rows whose label was seen at most r times is the share of rows of labels seen at most r + 1 times
+    (Good 1953, *The Population Frequencies of Species and the Estimation of Population Parameters*).
+    """
+    known, seen = int(counts.sum()), int(counts[counts <= HELD_BY].sum())
+    held = sorted(counts.index[counts >= HELD_BY])
+    if not held or seen >= known / 2:
+        return []
+    arguments = {"values": tuple(held)}
+    return [
+        ContractRule(
+            id=f"{name}.values",
+            check="values",
+            columns=(name,),
+            seen=seen,
+            known=known,
+            together=HELD_BY,
+            arguments=arguments,
+        )
+    ]
 
 
 def numbers_of(values: pd.Series) -> np.ndarray:
@@ -295,11 +328,6 @@ def numbers_of(values: pd.Series) -> np.ndarray:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values.to_numpy().astype("datetime64[us]").astype("int64") / 86_400e6
     return values.to_numpy(dtype="float64")
-
-
-def _expected(seen: int, num_cells: int) -> float:
-    """Return a cautious share of fresh cells that are like the `seen` ones of `num_cells`, never 0."""
-    return min(1.0, (seen + 2 * math.sqrt(seen) + 2) / num_cells)
 
 
 def _bounds(numbers: np.ndarray) -> tuple[float, float] | None:
@@ -324,7 +352,7 @@ def _plain(rule: ContractRule, frame: pd.DataFrame) -> dict[str, Any]:
         num_cells = int(frame[rule.columns[0]].notna().sum())
     if rule.check == "missing" and rule.declared:
         mostly = 1.0 - float(arguments.pop("max_missing"))
-    elif rule.expected and num_cells:
+    elif rule.known and num_cells:
         mostly = max(0.0, 1.0 - (rule.allowed(num_cells) + 0.5) / num_cells)
     else:
         mostly = 1.0

@@ -1,6 +1,6 @@
 """The data contract as a judgement: one measurement for all rules together, one more for each rule that is broken.
 
-The rules are those of the schema and those inferred from the training part (`sources.contract`). A rule of severity
+The rules are those of the schema and those inferred from the real rows (`sources.contract`). A rule of severity
 `warning` is told and refuses nothing; a rule that could not be checked makes the verdict INVALID.
 
 A table that does not even have the schema's columns cannot become a `Dataset`. For it there is `unfit_report`: a whole
@@ -26,8 +26,9 @@ EVERY = "all rules"
 
 
 def contract_rules(evidence: Evidence, _rng: np.random.Generator) -> Sequence[Measurement]:
-    """Return what the synthetic rows make of the contract of the schema and the training part."""
-    contract = contract_of(evidence.schema, evidence.train)
+    """Return what the synthetic rows make of the contract of the schema and of all real rows."""
+    real = [part for part in (evidence.train, evidence.holdout, evidence.reference) if part is not None]
+    contract = contract_of(evidence.schema, *real)
     result = check(evidence.synthetic, contract, public=False)
     return rule_measurements(result, num_rows=len(evidence.synthetic), policy=evidence.policy)
 

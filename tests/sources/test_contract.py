@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sources.conform import conform
-from sources.contract import Contract, ContractResult, check, contract_of
+from sources.contract import Contract, ContractResult, check, contract_of, value_set
 from sources.dataset import Dataset
 from sources.inference import infer_schema
 from sources.overrides import from_mapping
@@ -147,5 +147,43 @@ def test_inferred_rules_rest_on_five_rows() -> None:
 def test_the_allowance_grows_with_the_rows_and_is_nothing_for_declared_rules() -> None:
     rules = {rule.id: rule for rule in learnt()[0].rules}
     assert rules["group.values"].allowed(10**6) == 0
-    assert rules["age.range"].allowed(10) == 0
+    assert rules["age.range"].allowed(10) <= 1
     assert 0 < rules["age.range"].allowed(1500) < 15
+    assert rules["age.range"].allowed(1500) <= rules["age.range"].allowed(15_000) < 150
+
+
+def test_a_label_that_one_real_part_lacks_is_allowed_when_another_holds_it() -> None:
+    frame = pd.DataFrame({"c": ["a", "b"] * 120 + ["late"] * 10})
+    schema = infer_schema(frame)
+    train, holdout = (conform(part, schema) for part in (frame[:200], frame[200:]))
+    fresh = pd.DataFrame({"c": ["a", "b"] * 20 + ["late"] * 15})
+    assert not check(fresh, contract_of(schema, train), public=False).passed
+    assert check(fresh, contract_of(schema, train, holdout), public=False).passed
+
+
+@pytest.mark.parametrize(
+    ("weights", "num_known", "num_fresh"),
+    [
+        (np.array([300, 250, 200, 100, 90, 30, 12, 9, 9]), 750, 250),
+        (np.array([300, 250, 200, 100, 90, 30, 12, 9, 9]), 300, 3000),
+        (1 / np.arange(1, 1001), 20_000, 10_000),
+        (np.ones(150), 1000, 3000),
+        (np.ones(50), 300, 3000),
+    ],
+    ids=["codes", "few rows known", "a long tail", "many even labels", "labels near the threshold"],
+)
+def test_fresh_rows_keep_the_inferred_labels(weights: np.ndarray, num_known: int, num_fresh: int) -> None:
+    rng = stream(0, "labels", str(len(weights)), str(num_known))
+    broken = 0
+    for _ in range(200):
+        known, fresh = (rng.multinomial(num, weights / weights.sum()) for num in (num_known, num_fresh))
+        rules = value_set("c", pd.Series(known))
+        held = [label for rule in rules for label in rule.arguments["values"]]
+        outside = fresh.sum() - fresh[held].sum()
+        broken += any(outside > rule.allowed(num_fresh) for rule in rules)
+    assert broken <= 1
+
+
+def test_a_label_that_no_real_row_holds_is_refused_in_a_hundredth_of_the_rows() -> None:
+    (rule,) = value_set("c", pd.Series([1200, 800]))
+    assert rule.allowed(1000) < 10
