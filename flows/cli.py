@@ -128,6 +128,24 @@ def sample(
 
 
 @app.command()
+def impute(
+    *,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a model of tabular.autoregressive.")],
+    table: Annotated[str, typer.Argument(metavar="FILE", help="A real table with the columns that it learnt.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.", show_default=False)],
+    columns: Annotated[
+        list[str] | None, typer.Option(help="Columns to fill: A,B, or repeated for names with commas; else all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same cells.")] = 7,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Fill the missing cells of a real table. The rows stay real: never a release."""
+    from flows.imputing import impute_command  # noqa: PLC0415
+
+    leave(impute_command(model, table, output, columns=columns or [], seed=seed, force=force))
+
+
+@app.command()
 def verify(
     *,
     release: Annotated[str, typer.Argument(metavar="RELEASE_DIR", help="The folder of one version.")],

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from flows.errors import Exit, FlowInputError
-from flows.opening import check_roles, check_target, names_of, overrides_of
+from flows.opening import check_roles, check_target, names_of, overrides_of, targets_of
 from flows.progress import Bars, Narrator, narrator
 from flows.spec_file import load_spec
 from releases.report.page import render_private
@@ -26,6 +26,7 @@ from sources.inference import infer_common
 from sources.overrides import ColumnOverrides, SchemaOverrides
 from sources.readers import read_table
 from sources.schema import Role, Schema
+from sources.targets import Targets
 from validators.contract import unfit_report
 from validators.evidence import Evidence
 from validators.gate import Outcome, Reason, Verdict, decide
@@ -34,6 +35,7 @@ from validators.measurement import FAMILIES, Status
 from validators.pictures import Pictures, pictures
 from validators.policy import Policy
 from validators.report import Report
+from validators.stated_law import under_stated_law
 
 EXITS = {
     Outcome.PASS: Exit.OK,
@@ -62,7 +64,10 @@ class Judgement:
 
     def pictures(self) -> Pictures | None:
         """Return the plain numbers of the plots, or None where there is nothing to draw."""
-        return None if self.evidence is None else pictures(self.evidence, self.report, self.report.seed)
+        if self.evidence is None:
+            return None
+        seed = self.report.seed
+        return pictures(under_stated_law(self.evidence, seed=seed), self.report, seed)
 
 
 def judge_table(
@@ -76,6 +81,7 @@ def judge_table(
     bars: Bars,
     name: str,
     canaries: Canaries | None = None,
+    targets: Targets | None = None,
 ) -> Judgement:
     """Return the judgement on a raw table of synthetic rows.
 
@@ -89,6 +95,7 @@ def judge_table(
         bars: where progress is shown.
         name: under which name.
         canaries: made-up rows that the synthesizer saw beside `train`, and their control.
+        targets: the law that the rows are stated to have, or None for that of the real ones.
 
     """
     schema = train.schema
@@ -105,6 +112,7 @@ def judge_table(
         schema=schema,
         policy=policy,
         canaries=canaries,
+        targets=targets,
     )
     report = judge(evidence, seed=seed, on_step=lambda metrics: bars.step(name, metrics))
     return Judgement(report=report, verdict=decide(report, policy), evidence=evidence)
@@ -148,8 +156,10 @@ def judge_command(
             remedy="give real rows that the synthesizer never saw, or leave --holdout out",
         )
     check_target(parts[0], place=train, column=f"--target {target}" if target else "")
+    targets = targets_of(loaded.rebalance, parts, place=str(spec)) if loaded else None
     rows = " · ".join(f"{label} {len(part):,}" for label, part in zip(("train", "holdout"), parts, strict=False))
     voice.line("judge", f"{rows} · synthetic {len(table):,} rows × {len(table.columns)} columns   policy {rules.name}")
+    say_targets(voice, targets)
     with voice.bars("", ("checks",)) as bars:
         judgement = judge_table(
             table,
@@ -160,6 +170,7 @@ def judge_command(
             seed=seed,
             bars=bars,
             name="checks",
+            targets=targets,
         )
         bars.done("checks", tally(judgement.report))
     say_verdict(voice, judgement.verdict)
@@ -223,6 +234,15 @@ def say_verdict(voice: Narrator, verdict: Verdict, *, of: str = "") -> None:
         voice.line("", f"{family:<{widths[0]}}  {name:<{widths[1]}}  {text}")
     if len(rows) > MOST_REASONS:
         voice.line("", f"and {len(rows) - MOST_REASONS} more reasons")
+
+
+def say_targets(voice: Narrator, targets: Targets | None) -> None:
+    """Say, where a law is stated, what it is and that it is what the rows are judged against."""
+    if targets is not None:
+        first, *more = targets.sentences()
+        voice.line("rebalanced", first)
+        for sentence in [*more, "Judged against this stated law, not against the shares of the source."]:
+            voice.line("", sentence)
 
 
 def reason_rows(reasons: Sequence[Reason]) -> list[tuple[str, str, str]]:

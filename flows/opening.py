@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import FlowInputError
-from flows.spec import FileSource, SchemaSpec, Source, Spec, SqlSource
+from flows.spec import FileSource, RebalanceSpec, SchemaSpec, Source, Spec, SqlSource
 from sources.conform import conform
 from sources.contract import ContractResult, check, contract_of
 from sources.dataset import Dataset
@@ -19,6 +19,7 @@ from sources.overrides import SchemaOverrides, from_mapping
 from sources.readers import SourceSpec, read
 from sources.schema import Kind, Schema
 from sources.split import Split, split
+from sources.targets import Targets, read_targets
 
 MOST_NAMED = 5
 UNMODELLED: tuple[Kind, ...] = ("text", "image")
@@ -93,6 +94,25 @@ def checked(dataset: Dataset, *, place: str) -> ContractResult:
 def parts_of(opened: Opened, *, seed: int) -> Split:
     """Return train, holdout and reference."""
     return split(opened.dataset, seed=seed)
+
+
+def targets_of(rebalance: RebalanceSpec | None, real: Sequence[Dataset], *, place: str) -> Targets | None:
+    """Return the law that the spec states, checked against all real rows; None where it states none.
+
+    Raises:
+        SourceInputError: it names what the rows do not have, or too rarely.
+
+    """
+    if rebalance is None:
+        return None
+    equal = rebalance.equal_rates
+    return read_targets(
+        rebalance.shares,
+        None if equal is None else equal.outcome,
+        () if equal is None else equal.over,
+        real=real,
+        place=f"{place}: rebalance",
+    )
 
 
 def source_of(source: Source) -> SourceSpec:

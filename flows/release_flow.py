@@ -22,7 +22,7 @@ from flows.candidates import budgets
 from flows.errors import FlowInputError, NothingFitted
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
-from flows.opening import Opened
+from flows.opening import Opened, targets_of
 from flows.progress import Bars, Narrator, clock
 from flows.run_folder import RunFolder
 from flows.spec import CandidateSpec, Spec
@@ -33,6 +33,7 @@ from sources.dataset import Dataset
 from sources.errors import UserError
 from sources.files import write_json
 from sources.split import Split
+from sources.targets import Targets
 from validators.gate import Outcome, Verdict
 from validators.policy import Policy
 
@@ -48,6 +49,7 @@ class Company:
         folder: the run's folders, claimed.
         voice: where it speaks.
         opened: the source, where the command line has read it already.
+        targets: the law that the spec states, once the source is open.
 
     """
 
@@ -56,6 +58,7 @@ class Company:
     folder: RunFolder
     voice: Narrator
     opened: Opened | None = None
+    targets: Targets | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,7 @@ class Released:
         release: the folder of the version, None unless published.
         evidence: the private page.
         tried: kind and outcome of each candidate.
+        targets: the law that the rows were altered to on purpose, or None.
 
     """
 
@@ -76,6 +80,7 @@ class Released:
     release: Path | None
     evidence: Path
     tried: tuple[tuple[str, str], ...]
+    targets: Targets | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, as `--json` prints them."""
@@ -87,6 +92,7 @@ class Released:
             "report": None if self.release is None else str(self.release / "report.html"),
             "evidence": str(self.evidence),
             "candidates": [{"kind": kind, "outcome": outcome} for kind, outcome in self.tried],
+            "rebalanced": None if self.targets is None else self.targets.to_json(),
         }
 
 
@@ -109,6 +115,9 @@ def release(name: str, run_folder: str) -> State[Released]:
     opened = tasks.read_source(spec, company.place, company.opened)
     contract = tasks.check_contract(opened, company.place)
     _say_source(voice, opened, len(contract.rules))
+    if company.targets is None:
+        targets = targets_of(spec.rebalance, [opened.dataset], place=company.place)
+        company = replace(company, targets=targets)
     split = tasks.split_source(opened, spec.seed)
     _say_split(voice, split)
     limits = budgets(spec)
@@ -140,6 +149,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         release=published,
         evidence=page,
         tried=tuple((one.candidate.kind, one.outcome) for one in tried),
+        targets=company.targets,
     )
     write_json(folder.path / "outcome.json", ended.to_json())
     state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)
@@ -225,7 +235,8 @@ def _fit_one(
     ended = BUDGET_WORDS.get(report["stopped_by"], "")
     how = f"step {report['steps']:,}  {ended}".strip() if report["steps"] else ""
     bars.done(name, f"done {clock(report['seconds'])}  {how}  {'' if seen else '(kept from an earlier run)'}".rstrip())
-    sampled = tasks.sample(reference, candidate.kind, rows, spec.seed, folder.candidate(position, candidate.kind))
+    place = folder.candidate(position, candidate.kind)
+    sampled = tasks.sample(reference, candidate.kind, rows, spec.seed, place, targets=company.targets)
     return Tried(candidate=candidate, fit=reference, sample=sampled)
 
 
@@ -249,6 +260,7 @@ def judge_all(
                 folder=company.folder.candidate(position, one.candidate.kind),
                 bars=bars,
                 name=name,
+                targets=company.targets,
             )
             bars.done(name, tally(judgement.report))
             judged.append(replace(one, judgement=judgement))

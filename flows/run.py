@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import Exit, NothingFitted
-from flows.judging import EXITS, say_json, say_verdict
-from flows.opening import Opened, check_target, open_source, parts_of
+from flows.judging import EXITS, say_json, say_targets, say_verdict
+from flows.opening import Opened, check_target, open_source, parts_of, targets_of
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, folder_of, relative
 from flows.settings import prepare_prefect, uses_temporary_server
@@ -32,6 +32,7 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
     folder = folder_of(spec, out)
     opened = open_source(spec, place=spec_file)
     check_target(opened.dataset, place=spec_file)
+    targets_of(spec.rebalance, [opened.dataset], place=spec_file)
     parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
     _say_head(voice, spec)
     try:
@@ -48,6 +49,7 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
         say_json(released.to_json())
         return code
     others = " · ".join(f"{kind} {outcome}" for kind, outcome in released.tried if kind != released.chosen)
+    say_targets(voice, released.targets)
     say_verdict(voice, released.verdict, of=released.chosen + (f"   ({others})" if others else ""))
     if released.verdict.outcome is Outcome.PASS and released.release is not None:
         rows = spec.rows or len(opened.dataset)

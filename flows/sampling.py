@@ -29,20 +29,31 @@ def sample_command(model: str, rows: int, output: Path, *, given: Sequence[str],
         UserError: no model is there, a condition means nothing, or the file cannot be written.
 
     """
-    form = FORMATS.get(output.suffix.lower())
-    if form is None:
-        raise FlowInputError(
-            f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one"
-        )
-    if output.is_dir() or (output.exists() and not force):
-        raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
-    check_folder(output.absolute().parent, option="--output")
+    form = FORMATS[check_output(output, force=force)]
     synthesizer = load_model(Path(model))
     conditions = _conditions(synthesizer.sample(0, seed=seed).schema, given, rows)
     drawn = synthesizer.sample(rows, seed=seed, given=conditions)
     write_table(to_storage(drawn), output, form)
     narrator(quiet=False).line("sampled", f"{output}   {rows:,} rows, not judged: keep them where the source is")
     return Exit.OK
+
+
+def check_output(output: Path, *, force: bool) -> str:
+    """Return the suffix of the file `output`, a key of `FORMATS`.
+
+    Raises:
+        FlowInputError: another suffix, a file that is there already, or a folder that cannot be written.
+
+    """
+    suffix = output.suffix.lower()
+    if suffix not in FORMATS:
+        raise FlowInputError(
+            f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one"
+        )
+    if output.is_dir() or (output.exists() and not force):
+        raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
+    check_folder(output.absolute().parent, option="--output")
+    return suffix
 
 
 def load_model(folder: Path) -> Synthesizer:
@@ -84,6 +95,12 @@ def _conditions(schema: Schema, given: Sequence[str], rows: int) -> pd.DataFrame
         if name not in schema.names:
             hint = did_you_mean(name, schema.names)
             raise FlowInputError(f"--given: no such column{hint}", seen=name, remedy=names_of(schema.names))
+        if schema[name].kind == "id":
+            raise FlowInputError(
+                f'--given: column "{name}" is an identifier, which is made anew and relates to no other column',
+                seen=condition,
+                remedy="leave it out",
+            )
         values[name] = value
     cells = {name: _cell(schema, name, value) for name, value in values.items()}
     one_row = pd.concat([cells[name] for name in schema.names if name in cells], axis=1)

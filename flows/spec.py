@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from sources.schema import Kind, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
+Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -80,12 +81,13 @@ class RulesSpec(BaseModel):
 
 
 class TableRuleSpec(BaseModel):
-    """A rule over several columns; exactly one of the three."""
+    """A rule over several columns; exactly one of the four."""
 
     model_config = STRICT
     greater_or_equal: tuple[str, str] | None = Field(default=None, description="the first is never below the second")
     greater: tuple[str, str] | None = Field(default=None, description="the first is always above the second")
     unique: tuple[str, ...] | None = Field(default=None, min_length=1, description="no two rows agree in all of these")
+    sum: tuple[str, ...] | None = Field(default=None, min_length=2, description="the first is the sum of the others")
     severity: Severity | None = Field(default=None, description="error (the usual one) refuses, warning is only shown")
 
 
@@ -162,6 +164,31 @@ def _as_candidate(raw: Any) -> Any:
 Candidate = Annotated[CandidateSpec, BeforeValidator(_as_candidate)]
 
 
+class EqualRatesSpec(BaseModel):
+    """An outcome that shall be equally frequent in every group."""
+
+    model_config = STRICT
+    outcome: str = Field(min_length=1, description="column of labels; its positive one, or those with shares, count")
+    over: tuple[str, ...] = Field(min_length=1, description="columns of labels whose combinations are the groups")
+
+
+class RebalanceSpec(BaseModel):
+    """What the release is asked to be instead of a likeness; said in everything that is published."""
+
+    model_config = STRICT
+    shares: dict[str, Annotated[dict[str, Share], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description='column: {label: share of all rows}, such as income: {">50K": 0.5}; other labels share the rest',
+    )
+    equal_rates: EqualRatesSpec | None = Field(default=None, description="an outcome that no group has more often")
+
+    @model_validator(mode="after")
+    def _something(self) -> "RebalanceSpec":
+        if not self.shares and self.equal_rates is None:
+            raise ValueError("give shares, or equal_rates, or both")
+        return self
+
+
 class PublishSpec(BaseModel):
     """Where a release goes, and in which formats."""
 
@@ -184,6 +211,9 @@ class Spec(BaseModel):
         default_factory=lambda: BudgetSpec(minutes=5), description="for the fits of all candidates together"
     )
     rows: int | None = Field(default=None, gt=0, description="rows to release; left out: as many as the source has")
+    rebalance: RebalanceSpec | None = Field(
+        default=None, description="stated shares of labels, equal rates over groups; left out: as the source is"
+    )
     seed: int = Field(default=7, ge=0, lt=2**63, description="same spec, same seed, same files")
     policy: str | dict[str, Any] = Field(
         default="standard", description="a preset, or {preset: …, limit: value}; what differs is shown in the report"

@@ -262,6 +262,10 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = model.TableRuleSpec
         case ("budget",) | ("candidates", _, "budget"):
             found = model.BudgetSpec
+        case ("rebalance",):
+            found = model.RebalanceSpec
+        case ("rebalance", "equal_rates"):
+            found = model.EqualRatesSpec
         case ("publish",):
             found = model.PublishSpec
     return [field.alias or name for name, field in found.model_fields.items()] if found else []

@@ -21,6 +21,7 @@ from flows.spec import CandidateSpec, Spec
 from flows.spec_file import plain_spec
 from generators.base import Budget, OnStep
 from generators.device import num_threads
+from generators.rebalancing import sample_rebalanced
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
 from sources.canaries import Canaries
@@ -32,9 +33,11 @@ from sources.readers import read_table
 from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
+from sources.targets import Targets
 from validators.fidelity.c2st import c2st
 from validators.gate import Outcome
 from validators.policy import Policy
+from validators.stated_law import under_stated_law
 
 Reference = dict[str, Any]
 """Plain JSON: `path`, `sha256`, `rows`, and for a fit its `report`, `config`, `threads` and `key`."""
@@ -138,10 +141,25 @@ def fit(
     return reference
 
 
-def sample(fitted: Reference, *, family: str, rows: int, seed: int, folder: Path) -> Reference:
-    """Draw `rows` rows from a fitted model into `folder/sample.parquet` and return its reference."""
-    synthesizer = family_of(family).load(Path(fitted["path"]))
-    drawn = synthesizer.sample(rows, seed=derive(seed, "sample", family))
+def sample(
+    fitted: Reference, *, family: str, rows: int, seed: int, folder: Path, targets: Targets | None = None
+) -> Reference:
+    """Draw `rows` rows from a fitted model, under `targets` where given, into `folder/sample.parquet`.
+
+    Returns:
+        The file's reference.
+
+    Raises:
+        GeneratorInputError: the model does not draw what `targets` ask for, or too rarely.
+
+    """
+    entry = family_of(family)
+    synthesizer = entry.load(Path(fitted["path"]))
+    own = derive(seed, "sample", family)
+    if targets is None:
+        drawn = synthesizer.sample(rows, seed=own)
+    else:
+        drawn = sample_rebalanced(synthesizer, rows, seed=own, targets=targets, conditions=entry.conditions)
     path = folder / "sample.parquet"
     folder.mkdir(parents=True, exist_ok=True)
     write_table(to_storage(drawn), path, "parquet")
@@ -166,6 +184,7 @@ def judge_sample(
     folder: Path,
     bars: Bars,
     name: str,
+    targets: Targets | None = None,
 ) -> Judgement:
     """Judge the rows as they lie in the file, which are the rows that would be published."""
     judgement = judge_table(
@@ -178,6 +197,7 @@ def judge_sample(
         bars=bars,
         name=name,
         canaries=canaries,
+        targets=targets,
     )
     write_json(folder / "report.json", judgement.report.to_json())
     return judgement
@@ -208,7 +228,8 @@ def _told_from_reference(one: Tried) -> float:
     if evidence is None or evidence.reference is None:
         return float("inf")
     there = replace(evidence, holdout=evidence.reference, reference=None)
-    found = c2st(there, stream(one.judgement.report.seed, "choose"))
+    seed = one.judgement.report.seed
+    found = c2st(under_stated_law(there, seed=seed), stream(seed, "choose"))
     return abs(found[0].value - 0.5) if found and found[0].value is not None else float("inf")
 
 

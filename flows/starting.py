@@ -1,7 +1,7 @@
 """`understudy init` and `understudy schema`: from a table to a commented spec, and the JSON Schema of specs.
 
-A commented spec names columns, kinds and reasons. Of values it shows labels that many rows hold, and nothing else:
-no extremes, no rare label, no cell.
+A commented spec names columns, kinds and reasons, and the rules that hold between columns in all rows. Of values it
+shows labels that many rows hold, and nothing else: no extremes, no rare label, no cell.
 """
 
 import copy
@@ -18,9 +18,11 @@ from flows.judging import check_folder, say_json
 from flows.opening import UNMODELLED
 from flows.spec import Spec
 from sources.conform import conform
+from sources.dataset import Dataset
 from sources.files import write_text
 from sources.inference import Finding, examine
 from sources.readers import read_table
+from sources.relations import find_deciding_labels, find_relations
 from sources.schema import Column, Schema
 from validators.policy import KNOBS, LIMITS, PRESETS
 from validators.report_schema import report_schema
@@ -78,6 +80,7 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
     ]
     for column, finding in zip(schema.columns, findings, strict=True):
         lines += _column_lines(column, finding, dataset.frame[column.name])
+    lines += _rule_lines(dataset)
     lines += [
         "",
         "# Synthesizers to try; the best that passes is released. Options: {kind: tabular.vae, latent: 64}.",
@@ -89,6 +92,7 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
         f"# {' | '.join(PRESETS)}, or {{preset: standard, c2st: [0.4, 0.6]}}; what differs is shown in the report.",
         "policy: standard",
         "# canaries: 50    made-up rows planted in training, to see whether single rows are remembered",
+        '# rebalance: {shares: {column: {"label": 0.5}}}    other shares than the source has; the release says so',
         "publish: {to: releases/, formats: [parquet, csv]}",
         "",
         "# Words for the card.",
@@ -156,6 +160,21 @@ def _column_lines(column: Column, finding: Finding, cells: pd.Series) -> list[st
     if labels:
         lines.append(f"      # labels of many rows: {_one_line(', '.join(_quoted(label) for label in labels))}")
     return lines
+
+
+def _rule_lines(dataset: Dataset) -> list[str]:
+    """Return the rules between columns that hold in all rows, each with its reason; labels that decide others."""
+    lines = []
+    for found in find_relations(dataset):
+        columns = ", ".join(_quoted(name) for name in found.columns)
+        lines.append(f"    - {found.kind}: [{columns}]   # {_one_line(found.reason)}")
+    if lines:
+        head = "  # Found between columns, true in all rows; tabular.* keep them in every row. Take out what is chance."
+        lines = [head, "  rules:", *lines]
+    return lines + [
+        f"  # {_one_line(_quoted(decider))} decides {_one_line(_quoted(decided))}: kept without a rule"
+        for decider, decided in find_deciding_labels(dataset)
+    ]
 
 
 def _frequent_labels(column: Column, cells: pd.Series) -> list[str]:

@@ -26,6 +26,7 @@ from sources.contract import ContractResult
 from sources.dataset import Dataset
 from sources.schema import Schema
 from sources.split import Split
+from sources.targets import Targets
 from validators.policy import Policy
 
 
@@ -70,9 +71,11 @@ def fit(
 
 
 @task(name="sample", cache_policy=NO_CACHE, persist_result=False)
-def sample(fitted: Reference, family: str, rows: int, seed: int, folder: Path) -> Reference:
+def sample(
+    fitted: Reference, family: str, rows: int, seed: int, folder: Path, *, targets: Targets | None = None
+) -> Reference:
     """Draw the rows of one candidate."""
-    return stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder)
+    return stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
 
 
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
@@ -86,9 +89,12 @@ def judge(
     folder: Path,
     bars: Bars,
     name: str,
+    targets: Targets | None = None,
 ) -> Judgement:
     """Judge the rows of one candidate."""
-    return stages.judge_sample(sampled, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name)
+    return stages.judge_sample(
+        sampled, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name, targets=targets
+    )
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)

@@ -105,7 +105,7 @@ class Synthesizer(Protocol):
 
         Raises:
             NotFitted: before `fit`.
-            GeneratorInputError: the family cannot condition on `given`.
+            GeneratorInputError: the family cannot condition on `given`, or could never draw its cells.
 
         """
         ...
@@ -125,6 +125,7 @@ class Family:
         load: folder written by `save` -> the fitted synthesizer.
         summary: one line for the documentation.
         trains: its fit takes steps until a budget ends it; families with a closed form need no share of the minutes.
+        conditions: `sample` takes `given`, columns of labels at least.
 
     """
 
@@ -133,6 +134,7 @@ class Family:
     load: Callable[[Path], Synthesizer]
     summary: str
     trains: bool = True
+    conditions: bool = False
 
 
 class GeneratorError(Exception):

@@ -3,9 +3,9 @@
 Importing this imports the native families, hence torch; SDV comes in only when its adapter is fitted or sampled.
 """
 
-from generators import sdv
 from generators.base import Family
-from generators.tabular import autoregressive, vae
+from generators.sdv import copulagan, ctgan, gaussian_copula, tvae
+from generators.tabular import autoregressive, gan, vae
 
 SYNTHESIZERS: dict[str, Family] = {
     "tabular.autoregressive": Family(
@@ -13,6 +13,7 @@ SYNTHESIZERS: dict[str, Family] = {
         build=autoregressive.build,
         load=autoregressive.load,
         summary=autoregressive.SUMMARY,
+        conditions=True,
     ),
     "tabular.vae": Family(
         config=vae.Config,
@@ -20,11 +21,35 @@ SYNTHESIZERS: dict[str, Family] = {
         load=vae.load,
         summary=vae.SUMMARY,
     ),
+    "tabular.gan": Family(
+        config=gan.Config,
+        build=gan.build,
+        load=gan.load,
+        summary=gan.SUMMARY,
+    ),
     "sdv.gaussian_copula": Family(
-        config=sdv.Config,
-        build=sdv.build,
-        load=sdv.load,
-        summary=sdv.SUMMARY,
+        config=gaussian_copula.Config,
+        build=gaussian_copula.build,
+        load=gaussian_copula.load,
+        summary=gaussian_copula.SUMMARY,
         trains=False,
+    ),
+    "sdv.ctgan": Family(
+        config=ctgan.Config,
+        build=ctgan.build,
+        load=ctgan.load,
+        summary=ctgan.SUMMARY,
+    ),
+    "sdv.tvae": Family(
+        config=tvae.Config,
+        build=tvae.build,
+        load=tvae.load,
+        summary=tvae.SUMMARY,
+    ),
+    "sdv.copulagan": Family(
+        config=copulagan.Config,
+        build=copulagan.build,
+        load=copulagan.load,
+        summary=copulagan.SUMMARY,
     ),
 }

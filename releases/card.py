@@ -14,6 +14,7 @@ from releases.public import ALL_ROWS, PublicMeasurement, badness
 from releases.report import words
 from releases.report.glossary import entry_of
 from sources.schema import Column, Schema
+from sources.targets import Targets
 from validators.policy import Policy
 
 _SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.])")
@@ -39,6 +40,7 @@ def card(
     formats: Sequence[str],
     version: str,
     created: datetime,
+    targets: Targets | None = None,
 ) -> str:
     """Return the card as Markdown.
 
@@ -51,6 +53,7 @@ def card(
         formats: of the data files.
         version: of the release.
         created: the moment of publishing.
+        targets: the law that the rows were altered to on purpose, or None.
 
     """
     title = provenance.title or provenance.name
@@ -58,6 +61,7 @@ def card(
         _front_matter(provenance, title, rows, formats),
         f"# {escape(title)}",
         _opening(schema, rows, version, created),
+        "" if targets is None else _altered(targets),
         escape(provenance.description),
         "## Columns\n\n" + _columns(schema),
         "## What was checked\n\n" + _checks(measurements, policy, provenance),
@@ -84,6 +88,16 @@ def _opening(schema: Schema, rows: int, version: str, created: datetime) -> str:
         f"**Synthetic data.** {words.count(rows, 'row')} in {words.count(len(schema.columns), 'column')} that stand in "
         "for a real dataset. No row is a record of a real person or thing. "
         f"Version {escape(version)}, {words.day(created)}."
+    )
+
+
+def _altered(targets: Targets) -> str:
+    return (
+        "## Altered on purpose\n\n**These rows do not have the shares of the real data.** "
+        + " ".join(escape(sentence) for sentence in targets.sentences())
+        + " Whatever depends on these shares, such as averages over all rows or how common a combination is, differs "
+        "from the real data as well. Among rows that agree in these columns everything else is as it was learnt. The "
+        "checks below compare with real rows in the stated shares, those of privacy with the real rows as they are."
     )
 
 

@@ -45,6 +45,8 @@ FIELDS = (
     "files",
     "digest",
 )
+OPTIONAL_FIELDS = ("rebalanced",)
+"""Fields of releases that were altered on purpose."""
 MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -116,6 +118,8 @@ def manifest_of(
         "dependencies": dependency_versions(),
         "files": files,
     }
+    if report.targets is not None:
+        manifest["rebalanced"] = {**report.targets.to_json(), "words": list(report.targets.sentences())}
     manifest = json.loads(json.dumps(manifest, allow_nan=False))
     return {**manifest, "digest": digest_of(manifest)}
 

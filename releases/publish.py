@@ -97,6 +97,7 @@ def publish(
                 formats=formats,
                 version=version,
                 created=created,
+                targets=report.targets,
             )
             write_text(staging / "README.md", readme)
             manifest = manifest_of(

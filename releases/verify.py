@@ -13,13 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
-from releases.manifest import FIELDS, FILE_NAME, data_digest, digest_of, read_json, read_manifest, sha256_of
+from releases.manifest import (
+    FIELDS,
+    FILE_NAME,
+    OPTIONAL_FIELDS,
+    data_digest,
+    digest_of,
+    read_json,
+    read_manifest,
+    sha256_of,
+)
 from releases.public import PublicMeasurement
 from releases.schema_file import column_names
+from sources.cells import cells_of, labels_of
 from sources.errors import UserError
+from sources.targets import Targets, broken_targets
 from validators.gate import status_of
 from validators.measurement import Status
 from validators.policy import LIMITS, PRESETS_VERSION, Policy
@@ -62,13 +74,13 @@ def verify(path: str | Path) -> Verification:
     manifest = read_manifest(folder)
     checks = [_manifest(manifest), *_files(folder, manifest)]
     if all(check.ok for check in checks):  # the rest reads files, which is only safe when they are the right ones
-        checks += [_verdict(folder, manifest), *_data(folder, manifest)]
+        checks += [_verdict(folder, manifest), *_data(folder, manifest), *_statement(folder, manifest)]
     return Verification(checks=tuple(checks))
 
 
 def _manifest(manifest: Mapping[str, Any]) -> Check:
     missing = [field for field in FIELDS if field not in manifest]
-    extra = [field for field in manifest if field not in FIELDS]
+    extra = [field for field in manifest if field not in (*FIELDS, *OPTIONAL_FIELDS)]
     if missing or extra:
         named = ", ".join([*(f"no {field}" for field in missing), *(f"unknown {field!r}" for field in extra)])
         return Check(name="manifest", ok=False, words=f"The manifest's fields are not those of its format: {named}.")
@@ -204,6 +216,24 @@ def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
             yield Check(name=name, ok=False, words=f"It has {rows:,} rows, the manifest says {manifest['rows']}.")
         else:
             yield Check(name=name, ok=True, words=f"{rows:,} rows in {len(columns)} columns, as the manifest says.")
+
+
+def _statement(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield whether the rows of a release that was altered on purpose keep what it states; Parquet alone is read."""
+    tables = sorted(name for name in manifest["files"] if name.startswith("data/") and name.endswith(".parquet"))
+    if "rebalanced" not in manifest or not tables:
+        return
+    try:
+        targets = Targets.from_json(manifest["rebalanced"])
+        rows = pd.read_parquet(folder / tables[0], columns=list(targets.columns))
+        labels = pd.DataFrame({name: labels_of(cells_of(rows[name])) for name in rows})
+        broken = [words for words, kept in broken_targets(labels, targets) if not kept]
+    except (*_UNREADABLE, OSError, ArrowException) as error:
+        broken = [f"it cannot be read ({type(error).__name__})"]
+    words = (
+        f"Altered on purpose, and not as stated: {'; '.join(broken)}." if broken else "Altered on purpose, as stated."
+    )
+    yield Check(name="statement", ok=not broken, words=words)
 
 
 def _shape(path: Path) -> tuple[list[str], int]:

@@ -19,10 +19,11 @@ from scipy import stats
 from sources.conform import Mismatch, conform_loosely
 from sources.dataset import Dataset
 from sources.expectations import run_checks
+from sources.relations import sum_tolerance
 from sources.schema import Column, Schema, Severity
 
 Check = Literal[
-    "columns", "rows", "type", "missing", "values", "range", "unique", "pattern", "greater_or_equal", "greater"
+    "columns", "rows", "type", "missing", "values", "range", "unique", "pattern", "greater_or_equal", "greater", "sum"
 ]
 HELD_BY = 5  # rows that must hold a label, or lie beyond a bound, before a rule mentions it
 MOSTLY = 0.9  # a share of missing cells from which on missing ones are not forbidden
@@ -155,14 +156,14 @@ def contract_of(schema: Schema, *real: Dataset) -> Contract:
         if rows is not None:
             rules.extend(_inferred_rules(column, rows[column.name]))
     for position, rule in enumerate(schema.rules):
-        check: Check = "unique" if rule.kind == "unique" else rule.kind
         rules.append(
             ContractRule(
                 id=f"table.{rule.kind}.{position + 1}",
-                check=check,
+                check=rule.kind,
                 columns=rule.columns,
                 severity=rule.severity,
                 declared=True,
+                arguments={"tolerance": sum_tolerance(schema[rule.columns[0]])} if rule.kind == "sum" else {},
             )
         )
     return Contract(schema=schema, rules=tuple(rules))
@@ -399,4 +400,5 @@ _WORDS: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "pattern": lambda names, arguments: f"{names} has the form {arguments.get('pattern', 'of the source')}",
     "greater_or_equal": lambda names, _arguments: f"{names}: the first is never below the second",
     "greater": lambda names, _arguments: f"{names}: the first is always above the second",
+    "sum": lambda names, _arguments: f"{names}: the first is the sum of the others",
 }

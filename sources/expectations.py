@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sources.relations import sum_residual
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,6 +40,10 @@ def run_checks(frame: pd.DataFrame, rules: Sequence[dict[str, Any]]) -> dict[str
 def _validate(gx: Any, frame: pd.DataFrame, rules: Sequence[dict[str, Any]]) -> dict[str, bool | None]:
     names = {name: f"c{position}" for position, name in enumerate(frame.columns)}
     plain = pd.DataFrame({names[name]: _checkable(frame[name]) for name in frame.columns}, index=frame.index)
+    for position, rule in enumerate(rules):
+        if rule["check"] == "sum":
+            columns = [frame[name].to_numpy(dtype="float64") for name in rule["columns"]]
+            plain[f"r{position}"] = sum_residual(columns, rule["arguments"]["tolerance"])
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("memory").add_dataframe_asset("table")
@@ -119,5 +125,7 @@ def _expectation(gx: Any, rule: dict[str, Any], position: int, names: dict[str, 
                 ignore_row_if="either_value_is_missing",
                 **common,
             )
+        case "sum":
+            return expect.ExpectColumnValuesToBeBetween(column=f"r{position}", min_value=-1, max_value=1, **common)
         case other:
             raise AssertionError(other)

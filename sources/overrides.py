@@ -90,6 +90,10 @@ _RULE_KEYS: dict[str, str | tuple[str, ...]] = {
     "minimum": _NUMBER, "maximum": _NUMBER, "values": _TEXTS, "pattern": _TEXT, "unique": _FLAG,
     "max_missing": _NUMBER, "severity": get_args(Severity),
 }  # fmt: skip
+_COLUMNS_OF = {
+    "unique": ("at least one column, each once", 1, 4096),
+    "sum": ("a total and at least one part, each once", 2, 4096),
+}
 assert set(_COLUMN_KEYS) | {"rules"} == {entry.name for entry in fields(ColumnOverrides)}
 assert set(_RULE_KEYS) == {entry.name for entry in fields(RuleOverrides)}
 
@@ -173,12 +177,11 @@ def _table_rules(plain: Any, place: str) -> tuple[TableRule, ...]:
         if len(named) != 1:
             raise SourceInputError(f"{here}: needs exactly one of {', '.join(kinds)}", seen=", ".join(map(str, entry)))
         columns = _typed(entry[named[0]], _TEXTS, f"{here}.{named[0]}") or ()
-        wanted = 1 if named[0] == "unique" else 2
-        if len(columns) < wanted or (wanted == 2 and len(columns) > wanted) or len(set(columns)) != len(columns):  # noqa: PLR2004
+        needs, fewest, most = _COLUMNS_OF.get(named[0], ("two different columns", 2, 2))
+        if not fewest <= len(columns) <= most or len(set(columns)) != len(columns):
+            example = "[total, a, b]" if named[0] == "sum" else "[a, b]"
             raise SourceInputError(
-                f"{here}.{named[0]}: needs {'at least one column' if wanted == 1 else 'two different columns'}",
-                seen=", ".join(columns),
-                remedy=f"write {named[0]}: [a, b]",
+                f"{here}.{named[0]}: needs {needs}", seen=", ".join(columns), remedy=f"write {named[0]}: {example}"
             )
         severity: Severity = _typed(entry.get("severity"), get_args(Severity), f"{here}.severity") or "error"
         rules.append(TableRule(kind=named[0], columns=columns, severity=severity))

@@ -13,7 +13,7 @@ Kind = Literal["numeric", "categorical", "boolean", "datetime", "text", "image",
 Role = Literal["plain", "target", "protected", "quasi_identifier", "secret"]
 Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date"]
 Severity = Literal["error", "warning"]
-TableRuleKind = Literal["greater_or_equal", "greater", "unique"]
+TableRuleKind = Literal["greater_or_equal", "greater", "unique", "sum"]
 
 KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text", "image", "id")
 ROLES: tuple[Role, ...] = ("plain", "target", "protected", "quasi_identifier", "secret")
@@ -88,9 +88,11 @@ class TableRule:
     """What every row must satisfy over several columns; always written by the author of the spec.
 
     Args:
-        kind: `greater_or_equal` (first column >= second, where both are known), `greater`, or `unique` (no two rows
-            agree in all the columns).
-        columns: exactly two for the comparisons, at least one for `unique`.
+        kind: `greater_or_equal` (first column >= second, where both are known), `greater`, `unique` (no two rows
+            agree in all the columns), or `sum` (the first column is the sum of the others, where all are known, up to
+            half a step of its lattice).
+        columns: exactly two for the comparisons (numbers or times), at least one for `unique`, at least two for `sum`
+            (numbers).
         severity: whether a broken rule refuses (`error`) or is only shown (`warning`).
 
     """
@@ -111,7 +113,7 @@ class Schema:
         rules: what holds between columns.
 
     Raises:
-        SourceInputError: names repeat, or a key names no column.
+        SourceInputError: names repeat, a key names no column, or a rule compares or adds what it cannot.
 
     """
 
@@ -135,6 +137,7 @@ class Schema:
         for rule in self.rules:
             for name in rule.columns:
                 self._require(name, f"schema.rules.{rule.kind}")
+            self._check_kinds(rule)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -160,6 +163,19 @@ class Schema:
         """Return a schema in which the fields `changes` of the column `name` are replaced."""
         column = replace(self[name], **changes)
         return replace(self, columns=tuple(column if old.name == name else old for old in self.columns))
+
+    def _check_kinds(self, rule: TableRule) -> None:
+        """Refuse to add what is no number, and to compare what is neither two numbers nor two times."""
+        kinds = [self[name].kind for name in rule.columns]
+        wanted: dict[str, tuple[Kind, ...]] = {"sum": ("numeric",), "unique": KINDS}
+        allowed = wanted.get(rule.kind, ("numeric", "datetime"))
+        if set(kinds) <= set(allowed) and (rule.kind == "unique" or len(set(kinds)) == 1):
+            return
+        raise SourceInputError(
+            f"schema.rules.{rule.kind}: needs columns of one kind, {' or '.join(allowed)}",
+            seen=", ".join(f"{name} ({kind})" for name, kind in zip(rule.columns, kinds, strict=True)),
+            remedy="set their kinds under schema.columns, or leave the rule out",
+        )
 
     def _require(self, name: str, place: str) -> None:
         if name not in self.names:

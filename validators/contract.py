@@ -3,6 +3,8 @@
 The rules are those of the schema and those inferred from the real rows (`sources.contract`). A rule of severity
 `warning` is told and refuses nothing; a rule that could not be checked makes the verdict INVALID.
 
+What a release is stated to be (`Evidence.targets`) is a rule too: its own rows keep it or do not, without any chance.
+
 A table that does not even have the schema's columns cannot become a `Dataset`. For it there is `unfit_report`: a whole
 report in which the contract fails and everything else was not judged, so the verdict is a refusal and not a crash.
 """
@@ -13,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from sources.conform import Mismatch
-from sources.contract import ContractResult, check, contract_of
+from sources.contract import ContractResult, RuleResult, check, contract_of
 from sources.dataset import Dataset
+from sources.targets import broken_targets
 from validators.evidence import Evidence
 from validators.gate import invalid, judged, undecided
 from validators.measurement import Measurement
@@ -30,6 +33,19 @@ def contract_rules(evidence: Evidence, _rng: np.random.Generator) -> Sequence[Me
     real = [part for part in (evidence.train, evidence.holdout, evidence.reference) if part is not None]
     contract = contract_of(evidence.schema, *real)
     result = check(evidence.synthetic, contract, public=False)
+    if evidence.targets is not None and len(evidence.synthetic):
+        stated = broken_targets(evidence.synthetic.frame, evidence.targets)
+        result = ContractResult(
+            rules=(
+                *result.rules,
+                *(
+                    RuleResult(
+                        rule=f"stated law {number}", column=None, description=words, severity="error", success=kept
+                    )
+                    for number, (words, kept) in enumerate(stated, start=1)
+                ),
+            )
+        )
     return rule_measurements(result, num_rows=len(evidence.synthetic), policy=evidence.policy)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.schema import Schema
+from sources.targets import Targets
 from validators.policy import Policy
 
 
@@ -20,6 +21,8 @@ class Evidence:
         canaries: made-up rows that the synthesizer saw beside `train`, and their control; None when none were planted.
         schema: what the columns of all four are.
         policy: limits and knobs.
+        targets: the law that the synthetic rows are stated to have in some columns, in place of that of the real ones;
+            None where they are to be like these. `validators.stated_law` says what it changes.
 
     """
 
@@ -30,3 +33,4 @@ class Evidence:
     policy: Policy
     reference: Dataset | None = None
     canaries: Canaries | None = None
+    targets: Targets | None = None

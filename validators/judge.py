@@ -14,6 +14,7 @@ from validators.gate import invalid
 from validators.measurement import Family, Measurement
 from validators.registry import VALIDATORS, Validator
 from validators.report import Report, column_notes
+from validators.stated_law import AS_THEY_ARE, under_stated_law
 
 logger = logging.getLogger(__name__)
 OnStep = Callable[[Mapping[str, Any]], None]
@@ -30,7 +31,8 @@ def judge(
 ) -> Report:
     """Run every validator on `evidence` and return what they measured.
 
-    A validator that raises becomes one INVALID measurement, so the verdict can never be PASS.
+    A validator that raises becomes one INVALID measurement, so the verdict can never be PASS. Where the evidence states
+    targets, all families but privacy see real rows under the stated law (`validators.stated_law`).
 
     Args:
         evidence: the rows before the court; not changed.
@@ -40,13 +42,14 @@ def judge(
 
     """
     began_s = time.perf_counter()
+    stated = under_stated_law(evidence, seed=seed)
     measurements: list[Measurement] = []
     timings_s: dict[str, float] = {}
     for step, (name, validator) in enumerate(validators.items()):
         if on_step is not None:
             on_step({"phase": name, "step": step, "steps": len(validators), "elapsed_s": time.perf_counter() - began_s})
         started_s = time.perf_counter()
-        measurements += _run(name, validator, evidence, seed)
+        measurements += _run(name, validator, evidence if family_of(name) in AS_THEY_ARE else stated, seed)
         timings_s[name] = round(time.perf_counter() - started_s, 3)
     if on_step is not None:
         elapsed_s = time.perf_counter() - began_s
@@ -61,10 +64,12 @@ def judge(
             "reference": len(evidence.reference) if evidence.reference is not None else 0,
             "synthetic": len(evidence.synthetic),
             "canaries": len(evidence.canaries.planted) if evidence.canaries is not None else 0,
+            **({} if evidence.targets is None else {"train under the stated law": len(stated.train)}),
         },
         columns=column_notes(evidence.schema),
         versions={library: version(library) for library in LIBRARIES},
         timings_s=timings_s,
+        targets=evidence.targets,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sources.schema import Kind, Role, Schema
+from sources.targets import Targets
 from validators.errors import ValidatorInputError
 from validators.measurement import Measurement
 from validators.policy import MEASURED_KINDS, Policy
@@ -51,6 +52,7 @@ class Report:
         columns: name, kind and role of each column, and which puts the rows in order.
         versions: library -> version.
         timings_s: check -> seconds. Not part of what makes two reports equal in content.
+        targets: the law that the rows were stated to have and judged against, or None for that of the source.
 
     """
 
@@ -61,6 +63,7 @@ class Report:
     columns: tuple[ColumnNote, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    targets: Targets | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -72,6 +75,7 @@ class Report:
             "columns": [asdict(column) for column in self.columns],
             "versions": dict(self.versions),
             "timings_s": dict(self.timings_s),
+            "targets": None if self.targets is None else self.targets.to_json(),
         }
 
     @classmethod
@@ -91,6 +95,7 @@ class Report:
                 columns=tuple(ColumnNote(**column) for column in plain["columns"]),
                 versions=dict(plain["versions"]),
                 timings_s=dict(plain["timings_s"]),
+                targets=None if plain["targets"] is None else Targets.from_json(plain["targets"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise ValidatorInputError(

@@ -51,6 +51,15 @@ def report_schema() -> dict[str, Any]:
             "orders": {"type": "boolean", "description": "whether it puts the rows in order"},
         }
     )
+    share = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
+    texts = {"type": "array", "items": {"type": "string"}}
+    equal = _object({"outcome": {"type": "string"}, "labels": texts, "over": texts})
+    targets = _object(
+        {
+            "shares": {"type": "object", "additionalProperties": share},
+            "equal_rates": {"anyOf": [equal, {"type": "null"}]},
+        }
+    )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Understudy's report of a judgement",
@@ -64,6 +73,10 @@ def report_schema() -> dict[str, Any]:
                 "columns": {"type": "array", "items": column},
                 "versions": {"type": "object", "additionalProperties": {"type": "string"}},
                 "timings_s": {"type": "object", "additionalProperties": {"type": "number"}},
+                "targets": {
+                    "anyOf": [targets, {"type": "null"}],
+                    "description": "the law that the rows were stated to have, null for that of the source",
+                },
             }
         ),
     }

@@ -3,7 +3,7 @@
 # B batch, T positions, V tokens of all positions together, E embedding width, H width
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from generators.nn.segments import offsets_of
 
+LEAF_KNOTS = 33  # of the function of rank that a number's coarse and fine token make together
 KNOTS = 9  # of the piecewise linear function of rank that ordered tokens share
 OWN_SCALE = 0.1  # of an ordered token's own vector at the beginning, against the shared function's 1
 
@@ -63,6 +64,40 @@ class TokenTable(nn.Module):
         return vectors
 
 
+class LeafTable(nn.Module):
+    """A vector for every (coarse, fine) pair of a number: a piecewise linear function of its rank.
+
+    Args:
+        ranks: float32 C F, 0 to 1, NaN where there is no such pair: the vector is 0 there.
+        width: length of a vector.
+
+    """
+
+    left: Tensor
+    share: Tensor
+
+    def __init__(self, ranks: np.ndarray, width: int) -> None:
+        """Find for every pair the two knots between which it lies."""
+        super().__init__()
+        place = torch.from_numpy(ranks).float().flatten()
+        scaled = place.nan_to_num() * (LEAF_KNOTS - 1)
+        knot = scaled.floor().clamp(max=LEAF_KNOTS - 2)
+        right = scaled - knot
+        self.num_fine = ranks.shape[1]
+        smooth = torch.randn(width, 1, KNOTS)  # begins as wavy as the functions that tokens share
+        smooth = nn.functional.interpolate(smooth, LEAF_KNOTS, mode="linear", align_corners=True)
+        self.knots = nn.Parameter(smooth[:, 0].T.contiguous())
+        self.register_buffer("left", knot.long(), persistent=False)
+        self.register_buffer(
+            "share", torch.stack([1 - right, right], dim=1) * ~place.isnan()[:, None], persistent=False
+        )
+
+    def forward(self) -> Tensor:
+        """Return all vectors, C F width."""
+        vectors = self.share[:, :1] * self.knots[self.left] + self.share[:, 1:] * self.knots[self.left + 1]
+        return vectors.view(-1, self.num_fine, vectors.shape[1])
+
+
 class TokenInput(nn.Module):
     """Rows of tokens to features, B T -> B H; token `size` of a position means unknown.
 
@@ -71,10 +106,18 @@ class TokenInput(nn.Module):
         ranks: see `TokenTable`.
         embedding: E.
         width: H.
+        leaves: fine position -> (its coarse position, ranks of the pairs as in `LeafTable`).
 
     """
 
-    def __init__(self, sizes: Sequence[int], ranks: Sequence[np.ndarray | None], embedding: int, width: int) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        ranks: Sequence[np.ndarray | None],
+        embedding: int,
+        width: int,
+        leaves: Mapping[int, tuple[int, np.ndarray]] | None = None,
+    ) -> None:
         """Build the table of all tokens, each position's unknown one included."""
         super().__init__()
         self.offsets = offsets_of([size + 1 for size in sizes])
@@ -82,26 +125,54 @@ class TokenInput(nn.Module):
         self.table = TokenTable([size + 1 for size in sizes], ranks, embedding, scale=1.0)
         self.project = nn.Linear(len(sizes) * embedding, width)
         self.register_buffer("starts", torch.tensor(self.offsets[:-1]), persistent=False)
+        leaves = leaves or {}
+        shapes = [ranks.shape for _, ranks in leaves.values()]
+        self.leaves = nn.ModuleList(LeafTable(ranks, embedding) for _, ranks in leaves.values())
+        for name, numbers in (
+            ("fine", list(leaves)),
+            ("coarse", [coarse for coarse, _ in leaves.values()]),
+            ("num_coarse", [shape[0] for shape in shapes]),
+            ("num_fine", [shape[1] for shape in shapes]),
+            ("begin", offsets_of([shape[0] * shape[1] for shape in shapes])[:-1]),
+        ):
+            self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
 
     starts: Tensor
+    fine: Tensor
+    coarse: Tensor
+    num_coarse: Tensor
+    num_fine: Tensor
+    begin: Tensor
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return features, B H, of int64 tokens, B T."""
         vectors = nn.functional.embedding(tokens + self.starts, self.table())
+        if len(self.leaves):
+            coarse, fine = tokens[:, self.coarse], tokens[:, self.fine]
+            known = (coarse < self.num_coarse) & (fine < self.num_fine)
+            place = torch.where(known, self.begin + coarse * self.num_fine + fine, 0)
+            table = torch.cat([leaf().flatten(0, 1) for leaf in self.leaves])
+            of_leaves = nn.functional.embedding(place, table) * known[:, :, None]
+            vectors = vectors.index_add(1, self.fine, of_leaves)
         features: Tensor = self.project(vectors.flatten(1))
         return features
 
     @torch.no_grad()
     def tables(self) -> tuple[Tensor, list[Tensor]]:
-        """Return (features of a wholly unknown row, H; for each position what each token adds to it, size H)."""
+        """Return (features of a wholly unknown row, H; for each position what each token adds to it, size H).
+
+        What a fine token adds depends on its coarse one: coarse-size size H.
+        """
         start = self.project.bias.clone()
         gains = []
         vectors = self.table()
         weights = torch.split(self.project.weight, self.embedding, dim=1)
-        for begin, end, weight in zip(self.offsets[:-1], self.offsets[1:], weights, strict=True):
+        leaves = dict(zip(self.fine.tolist(), self.leaves, strict=True))
+        for place, (begin, end, weight) in enumerate(zip(self.offsets[:-1], self.offsets[1:], weights, strict=True)):
             rows = vectors[begin:end] @ weight.T  # size + 1, H
             start += rows[-1]
-            gains.append(rows[:-1] - rows[-1])
+            gain = rows[:-1] - rows[-1]
+            gains.append(gain + leaves[place]() @ weight.T if place in leaves else gain)
         return start, gains
 
 

@@ -13,7 +13,7 @@ columns from low to high entropy, with stratified uniforms per column. Validatio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -26,14 +26,14 @@ from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, O
 from generators.device import Device, resolve
 from generators.nn.segments import segmented_cross_entropy
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
-from generators.tabular.identifiers import IdCodec
+from generators.tabular.conditions import known_tokens
+from generators.tabular.density_ratio import CANDIDATES, MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
 from generators.tabular.masked import MaskedNetwork, draw_rows
 from generators.tabular.model_files import load_model, save_model
-from generators.training import loop
+from generators.training import checkpoint, loop
 from generators.training.batches import ShuffledRows, hold_out
 from generators.training.streams import isolated_rng
 from sources.dataset import Dataset
-from sources.errors import did_you_mean
 from sources.randomness import derive
 
 NAME = "tabular.autoregressive"
@@ -41,6 +41,7 @@ SUMMARY = "masked any-order autoregressive network over coarse and fine tokens; 
 VALIDATION_FORWARD_ROWS = 24_000  # rows through the network in one validation: a row counts once per token
 MIN_STEPS, MAX_EPOCHS = 600, 300  # the plan where no budget is given; early stopping usually ends it sooner
 MIN_EVALUATE_STEPS, MAX_EVALUATE_STEPS = 40, 200  # validation after an epoch, within these
+GIVEN_ROWS = 65_536  # rows given in part that are completed at a time
 LAPLACE = 0.5  # added to each token's count before the logarithm that the output bias begins with
 
 
@@ -60,6 +61,7 @@ class Config:
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping.
+        correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         precision: `auto`, `float32`, `bfloat16 autocast`.
@@ -79,6 +81,7 @@ class Config:
     ema_decay: float = 0.999
     patience: int = 12
     validation_share: float = 0.1
+    correct: bool = True
     codec: CodecConfig = field(default_factory=CodecConfig)
     device: str = "auto"
     precision: str = "auto"
@@ -100,7 +103,7 @@ class Config:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fitted:
+class Fitted:
     """What `fit` or `load` leaves behind; `network` is None where no column needs one."""
 
     codec: TableCodec
@@ -108,15 +111,53 @@ class _Fitted:
     order: tuple[int, ...]
     device: Device
     config: Config
+    ratio: DensityRatio | None = None
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """Return `n` rows of tokens, int N T, as the network draws them."""
+        assert self.network is not None
+        unknown = np.full((n, len(self.codec.tokens)), -1, dtype=self.codec.dtype)
+        return draw_rows(self.network, self.codec.tokens, self.order, unknown, {}, device=self.device, seed=seed)
+
+    def draw_given(self, known: np.ndarray, allowed: Mapping[int, np.ndarray], *, seed: int) -> np.ndarray:
+        """Return `known` tokens (int N T, -1 unknown) with the unknown ones drawn; `allowed` as in `draw_rows`."""
+        assert self.network is not None
+        copies = 1 if self.ratio is None else CANDIDATES
+        pieces = [known[:0]]
+        for start in range(0, len(known), GIVEN_ROWS):
+            piece = slice(start, start + GIVEN_ROWS)
+            candidates = draw_rows(
+                self.network,
+                self.codec.tokens,
+                self.order,
+                known[piece].repeat(copies, axis=0),
+                {place: mask[piece].repeat(copies, axis=0) for place, mask in allowed.items()},
+                device=self.device,
+                seed=derive(seed, "given", start),
+            )
+            pieces.append(candidates if self.ratio is None else self.ratio.choose(candidates, seed=seed + start))
+        return np.concatenate(pieces)
 
 
 class Autoregressive:
     """A `generators.base.Synthesizer`."""
 
-    def __init__(self, config: Config, fitted: _Fitted | None = None) -> None:
+    def __init__(self, config: Config, fitted: Fitted | None = None) -> None:
         """Remember the configuration; nothing is built before `fit`."""
         self.config = config
         self._fitted = fitted
+
+    @property
+    def fitted(self) -> Fitted:
+        """What `fit` or `load` has left behind.
+
+        Raises:
+            NotFitted: before either.
+
+        """
+        if self._fitted is None:
+            raise NotFitted(f"{NAME}: asked for what was learnt before fit")
+        return self._fitted
 
     def fit(self, train: Dataset, *, seed: int, budget: Budget, run_dir: Path, on_step: OnStep) -> FitReport:
         """See `generators.base.Synthesizer.fit`."""
@@ -127,7 +168,7 @@ class Autoregressive:
         data = codec.encode(train.frame)
         notes = codec.notes(train.frame)
         if not codec.tokens:
-            self._fitted = _Fitted(codec=codec, network=None, order=(), device=device, config=config)
+            self._fitted = Fitted(codec=codec, network=None, order=(), device=device, config=config)
             return FitReport(
                 family=NAME,
                 steps=0,
@@ -156,6 +197,11 @@ class Autoregressive:
             betas=(0.9, 0.99),
             fused=True,
         )
+        fitted = Fitted(codec=codec, network=network, order=order, device=device, config=config)
+        reserve_s = 0.0
+        if config.correct and budget.seconds is not None:
+            network.eval()
+            reserve_s = min(correction_s(fitted.draw, len(train), len(codec.tokens)), MOST_CORRECTION * budget.seconds)
         trained = loop.train(
             loop.Recipe(
                 networks=network,
@@ -177,13 +223,18 @@ class Autoregressive:
             run_dir=run_dir,
             on_step=on_step,
             spent_s=time.monotonic() - began_s,
+            reserve_s=reserve_s,
         )
-        self._fitted = _Fitted(codec=codec, network=network, order=order, device=device, config=config)
+        correcting_s = time.monotonic()
+        if config.correct:
+            ratio = fit_density_ratio(fitted.draw, data, held_out, codec.tokens, seed=derive(seed, NAME))
+            fitted = replace(fitted, ratio=ratio)
+        self._fitted = fitted
         return FitReport(
             family=NAME,
             steps=trained.steps,
             stopped_by=trained.stopped_by,
-            seconds=trained.seconds,
+            seconds=trained.seconds + time.monotonic() - correcting_s,
             parameters=sum(p.numel() for p in network.parameters()),
             best=trained.best,
             device=device.name,
@@ -201,16 +252,17 @@ class Autoregressive:
             raise NotFitted(f"{NAME}: sample was called before fit")
         fitted = self._fitted
         codec = fitted.codec
-        tokens = np.full((n, len(codec.tokens)), -1, dtype=codec.dtype)
-        allowed: dict[int, np.ndarray] = {}
-        if given is not None:
-            _check_given(given, n, codec)
-            tokens, allowed = _known_tokens(given, codec)
-        if fitted.network is not None:
-            tokens = draw_rows(
-                fitted.network, codec.tokens, fitted.order, tokens, allowed, device=fitted.device, seed=seed
-            )
-        frame = codec.decode(tokens, seed=seed)
+        if fitted.network is None:
+            tokens = np.empty((n, 0), dtype=codec.dtype)
+            if given is not None:
+                known_tokens(given, n, codec)  # which checks them
+        elif given is not None:
+            tokens = fitted.draw_given(*known_tokens(given, n, codec), seed=seed)
+        elif fitted.ratio is not None:
+            tokens = fitted.ratio.draw(fitted.draw, n, seed=seed)
+        else:
+            tokens = fitted.draw(n, seed)
+        frame = codec.decode(tokens, seed=seed, given=given)
         if given is not None:
             for name in given.columns:
                 frame[name] = given[name].set_axis(frame.index).astype(frame[name].dtype)
@@ -226,8 +278,14 @@ class Autoregressive:
             family=NAME,
             config=fitted.config,
             codec=fitted.codec,
-            weights={} if fitted.network is None else fitted.network.state_dict(),
-            extra={"order": list(fitted.order)},
+            weights={
+                **checkpoint.named("network", {} if fitted.network is None else fitted.network.state_dict()),
+                **checkpoint.named("ratio", {} if fitted.ratio is None else fitted.ratio.tensors()),
+            },
+            extra={
+                "order": list(fitted.order),
+                "ratio": None if fitted.ratio is None else fitted.ratio.to_json(),
+            },
         )
 
 
@@ -251,9 +309,12 @@ def load(path: Path, *, device: str | None = None) -> Autoregressive:
     if codec.tokens:
         with isolated_rng(0, resolved.torch):  # the weights are replaced; construction must not touch global state
             network = _network(codec, config)
-        network.load_state_dict(weights)
+        network.load_state_dict(checkpoint.under("network", weights))
         network.to(resolved.torch).eval()
-    fitted = _Fitted(codec=codec, network=network, order=tuple(extra["order"]), device=resolved, config=config)
+    ratio = extra["ratio"] and DensityRatio.load(extra["ratio"], checkpoint.under("ratio", weights))
+    fitted = Fitted(
+        codec=codec, network=network, order=tuple(extra["order"]), device=resolved, config=config, ratio=ratio
+    )
     return Autoregressive(config, fitted)
 
 
@@ -374,50 +435,3 @@ def _identity(config: Config, codec: TableCodec, data: np.ndarray, held_out: np.
     digest.update(np.ascontiguousarray(data).tobytes())
     digest.update(held_out.tobytes())
     return digest.hexdigest()
-
-
-# ---------------------------------------------------------------------- conditioning
-
-
-def _check_given(given: pd.DataFrame, n: int, codec: TableCodec) -> None:
-    if len(given) != n:
-        raise GeneratorInputError(
-            "given: one row is needed for each row to draw",
-            seen=f"{len(given)} rows for n = {n}",
-            remedy="make them equal",
-        )
-    for name in given.columns:
-        if name not in codec.columns:
-            raise GeneratorInputError(
-                f"given: no such column{did_you_mean(str(name), codec.columns)}",
-                seen=str(name),
-                remedy="name a column of the training data",
-            )
-
-
-def _known_tokens(given: pd.DataFrame, codec: TableCodec) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Return the tokens of given columns, N T (-1 unknown), and what derived ones allow of their determinants."""
-    tokens = codec.encode(given)
-    for name in given.columns:  # constant columns too, which have no token
-        unseen = codec.encode_column(name, given[name]) < 0
-        if unseen.any() and not isinstance(codec.columns[name], IdCodec):
-            raise _unseen(name, int(unseen.sum()))
-    allowed: dict[int, np.ndarray] = {}
-    for name, (determinant, table) in codec.derived.items():
-        decider = codec.position(determinant)
-        if name not in given.columns or determinant in given.columns or decider is None:
-            continue
-        wanted = codec.encode_column(name, given[name])
-        possible = (table[None, :] == wanted[:, None]) & codec.tokens[decider].emit & allowed.get(decider, True)
-        if not possible.any(axis=1).all():
-            raise _unseen(name, int((~possible.any(axis=1)).sum()))
-        allowed[decider] = possible
-    return tokens, allowed
-
-
-def _unseen(column: str, cells: int) -> GeneratorInputError:
-    return GeneratorInputError(
-        f"given: column {column!r} holds values that the training data does not show",
-        seen=f"{cells} cells",
-        remedy="give values that occur in the training data often enough to be kept",
-    )

@@ -1,7 +1,8 @@
 """A table as small integers and back: what every tabular network reads and writes.
 
 Each column becomes one token, or two (a coarse one and, conditional on it, a fine one). Columns that another column
-decides, constant columns and ids have none: they are derived, repeated or made anew on decoding. Nothing in a codec
+decides, constant columns and ids have none: they are derived, repeated or made anew on decoding. Columns that rules tie
+to others are changed into gaps before all that, and back after it (`relations`). Nothing in a codec
 belongs to fewer than `min_support` rows (numbers: see `numeric`); labels of fewer rows share one token that is learnt
 but never emitted.
 
@@ -17,17 +18,19 @@ import numpy as np
 import pandas as pd
 
 from generators.base import GeneratorInputError
+from generators.tabular.cells import cells_of, lattice_of, numbers_of
 from generators.tabular.dependencies import Dependency, find_dependencies
+from generators.tabular.derivations import Derivation
 from generators.tabular.entities import entities_of, one_each
-from generators.tabular.identifiers import IdCodec, fit_id
+from generators.tabular.identifiers import ROOM, IdCodec, fit_declared_id
 from generators.tabular.labels import LabelCodec, fit_labels, texts_of
-from generators.tabular.numeric import LEAF_ROWS, Lattice, NumericCodec, fit_numeric
+from generators.tabular.numeric import LEAF_ROWS, NumericCodec, fit_numeric
+from generators.tabular.relation_fit import fit_relations
+from generators.tabular.relations import Relations
 from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
 
-UNITS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # day, hour, minute, second, millisecond
-EXACT_INTEGER = 2**53  # beyond it float64 has no neighbouring whole numbers
 FORMAT = "understudy-table-codec-1"
 
 
@@ -38,11 +41,14 @@ class CodecConfig:
     Args:
         min_support: rows (entities, where the schema has their key) that must hold a label before it can be emitted.
         derive: leave out columns that another one decides without exception.
+        relations: between columns, which hold in every sampled row: those `declared` in the schema, or also those
+            `found` on the training rows.
 
     """
 
     min_support: int = 5
     derive: bool = True
+    relations: Literal["declared", "found"] = "declared"
 
     def __post_init__(self) -> None:
         """Refuse a support that means nothing."""
@@ -65,6 +71,8 @@ class Token:
         valid: bool parent-size size, the fine tokens that each coarse one has; None for coarse ones.
         ranks: float32 size, the tokens' place on the number line, 0 to 1 (fine: inside the coarse one), NaN for
             missing; None for labels.
+        leaf_ranks: float32 parent-size size, of a fine token: the place of (coarse, fine) on the whole number line, 0
+            to 1, NaN where there is no such leaf; None for coarse ones.
 
     """
 
@@ -75,6 +83,7 @@ class Token:
     emit: np.ndarray
     valid: np.ndarray | None
     ranks: np.ndarray | None
+    leaf_ranks: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +92,8 @@ class TableCodec:
 
     Args:
         schema: of the table.
-        columns: name -> codec, for every column.
+        relations: what is derived from what; the codecs and tokens below are of the columns that it leaves.
+        columns: name -> codec, for every modelled column.
         tokens: what `encode` returns, in order; all coarse ones before all fine ones.
         dependencies: positions in them count single-token columns as in `derivable`.
         derivable: names of the columns that dependencies count.
@@ -91,6 +101,7 @@ class TableCodec:
     """
 
     schema: Schema
+    relations: Relations
     columns: dict[str, LabelCodec | NumericCodec | IdCodec]
     tokens: tuple[Token, ...]
     dependencies: tuple[Dependency, ...]
@@ -121,6 +132,20 @@ class TableCodec:
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the tokens, `dtype` N T, of a canonical frame; -1 where a column is absent or a cell has no token."""
+        return self.encode_modelled(self.relations.separate(frame))
+
+    def modelled(self, given: pd.DataFrame) -> pd.DataFrame:
+        """Return what is modelled of canonical columns to condition on, gaps in place of derived columns.
+
+        Raises:
+            GeneratorInputError: a derived column stands without what it is derived from, or rows break a rule.
+
+        """
+        self.relations.check_given(given)
+        return self.relations.separate(given)
+
+    def encode_modelled(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the tokens as `encode` does, for a frame of modelled columns."""
         tokens = np.full((len(frame), len(self.tokens)), -1, dtype=self.dtype)
         parts = {name: self._encode_column(name, frame[name]) for name in frame.columns if name in self.columns}
         for position, token in enumerate(self.tokens):
@@ -129,11 +154,14 @@ class TableCodec:
         return tokens
 
     def encode_column(self, name: str, values: pd.Series) -> np.ndarray:
-        """Return the coarse tokens, int64 N, of one column, derived ones included; -1 for what has no token."""
+        """Return the coarse tokens, int64 N, of a modelled column, decided ones too; -1 for what has no token."""
         return self._encode_column(name, values)[:, 0]
 
-    def decode(self, tokens: np.ndarray, *, seed: int) -> pd.DataFrame:
-        """Return the canonical frame, all columns, for tokens (int N T); same seed, same frame."""
+    def decode(self, tokens: np.ndarray, *, seed: int, given: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the canonical frame, all columns, for tokens (int N T); same seed, same frame.
+
+        Columns that are `given` (canonical, N rows) stand as they are, and others are derived from them so.
+        """
         parts: dict[str, np.ndarray] = {}
         for name in self.columns:
             position, fine = self.position(name), self.position(name, "fine")
@@ -144,9 +172,26 @@ class TableCodec:
             parts[name][:, 0] = table[parts[determinant][:, 0]]
         series = {
             column.name: self._decode_column(column, parts[column.name], stream(seed, "decode", column.name))
-            for column in self.schema.columns
+            for column in self.relations.modelled.columns
         }
-        return pd.DataFrame(series, index=pd.RangeIndex(len(tokens)))
+        frame = pd.DataFrame(series, index=pd.RangeIndex(len(tokens)))
+        return self._kept_unique(self.relations.join(frame, seed=seed, given=given), seed, given)
+
+    def _kept_unique(self, frame: pd.DataFrame, seed: int, given: pd.DataFrame | None) -> pd.DataFrame:
+        """Return the frame with a new id in every row that agrees with another in all of what is declared unique."""
+        for rule in self.schema.rules:
+            ids = [name for name in rule.columns if isinstance(self.columns.get(name), IdCodec)]
+            ids = [name for name in ids if given is None or name not in given.columns]
+            if rule.kind != "unique" or not ids:
+                continue
+            rows = frame[list(rule.columns)].dropna().duplicated()
+            again = rows.index[rows]
+            codec = self.columns[ids[0]]
+            if len(again) and isinstance(codec, IdCodec):
+                taken = set(frame[ids[0]].dropna())
+                others = codec.draw_others(len(again), taken, stream(seed, "unique", *rule.columns))
+                frame.loc[again, ids[0]] = pd.Series(others, index=again, dtype=object)
+        return frame
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON values, without the schema."""
@@ -160,6 +205,7 @@ class TableCodec:
                 states[name] = {"kind": kind, "state": codec.to_json()}
         return {
             "format": FORMAT,
+            "relations": [rule.to_json() for rule in self.relations.derivations],
             "columns": states,
             "dependencies": [rule.to_json() for rule in self.dependencies],
             "derivable": list(self.derivable),
@@ -182,6 +228,9 @@ class TableCodec:
         left_out = {derivable[rule.determined] for rule in rules}
         return TableCodec(
             schema=schema,
+            relations=Relations(
+                schema=schema, derivations=tuple(Derivation.from_json(one) for one in state["relations"])
+            ),
             columns=columns,
             tokens=_tokens(columns, left_out),
             dependencies=rules,
@@ -190,7 +239,8 @@ class TableCodec:
 
     def notes(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Return sentences about what of `train` the codec cannot give back; names and counts, no values."""
-        notes = []
+        notes = list(self.relations.notes(train))
+        train = self.relations.separate(train)
         for name, codec in self.columns.items():
             if isinstance(codec, LabelCodec) and codec.rare:
                 counts = train[name].value_counts()
@@ -203,8 +253,18 @@ class TableCodec:
                 notes.append(f"{name}: fewer than {LEAF_ROWS} cells are present; it is missing throughout the sample")
             if isinstance(codec, IdCodec):
                 notes.append(f"{name}: ids are made anew in the format of the source and relate to no other column")
+                crowd = codec.room / max(train[name].nunique(), 1)
+                if crowd < ROOM and self.schema[name].rules.pattern is not None:
+                    notes.append(f"{name}: of its declared pattern; one new id in {crowd:,.0f} is one of the source")
         if any(isinstance(codec, NumericCodec) and not codec.exact.all() for codec in self.columns.values()):
             notes.append("numbers: tails end at the mean of the second to sixth most extreme training rows")
+        unique = [rule.columns for rule in self.schema.rules if rule.kind == "unique"]
+        unique += [(column.name,) for column in self.schema.columns if column.rules.unique]
+        notes.extend(
+            f"{', '.join(names)}: declared unique, but drawn row by row: kept by chance alone"
+            for names in unique
+            if not any(isinstance(self.columns[name], IdCodec) for name in names)
+        )
         notes.extend(f"{name}: derived from {other}, which decides it" for name, (other, _) in self.derived.items())
         return tuple(notes)
 
@@ -215,7 +275,7 @@ class TableCodec:
             return np.full((len(values), 2), -1, dtype=np.int64)
         if isinstance(codec, LabelCodec):
             return np.column_stack([codec.encode(texts_of(values)), np.zeros(len(values), dtype=np.int64)])
-        return codec.encode(_numbers(self.schema[name], values))
+        return codec.encode(numbers_of(self.relations.modelled[name], values))
 
     def _decode_column(self, column: Column, tokens: np.ndarray, rng: np.random.Generator) -> pd.Series:
         codec = self.columns[column.name]
@@ -227,12 +287,7 @@ class TableCodec:
                 return pd.Series([None if text is None else text == "True" for text in labels], dtype="boolean")
             return pd.Series(labels, dtype=object)
         numbers = codec.decode(tokens[:, 0], tokens[:, 1], rng)
-        if column.kind == "numeric":
-            return pd.Series(numbers, dtype="float64")
-        absent = np.isnan(numbers)
-        moments = np.where(absent, 0, numbers).astype(np.int64).view("datetime64[us]")
-        moments[absent] = np.datetime64("NaT")
-        return pd.Series(moments)
+        return cells_of(column, numbers)
 
 
 def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
@@ -253,48 +308,63 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
             seen=f"{len(train)} rows",
             remedy=f"give at least {LEAF_ROWS} training rows",
         )
+    _refuse_unlearnable(train)
+    relations = fit_relations(train, find=config.relations == "found", seed=seed)
+    frame = relations.separate(train.frame)
     columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
     entities = entities_of(train)
+    for column in relations.modelled.columns:
+        values = frame[column.name]
+        if column.kind == "id":
+            columns[column.name] = fit_declared_id(column, texts_of(values))
+        elif column.kind in ("categorical", "boolean"):
+            columns[column.name] = fit_labels(column, values, config.min_support, entities)
+        else:
+            numbers = numbers_of(column, values)
+            support = one_each(pd.Series(numbers), entities).to_numpy()
+            rng = stream(seed, "codec", column.name)
+            columns[column.name] = fit_numeric(numbers, lattice_of(column, support), rng, support=support)
+    derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
+    rules: tuple[Dependency, ...] = ()
+    if config.derive and derivable:
+        bare = TableCodec(
+            schema=train.schema,
+            relations=relations,
+            columns=columns,
+            tokens=_tokens(columns, set()),
+            dependencies=(),
+            derivable=derivable,
+        )
+        tokens = np.column_stack([bare.encode_column(name, frame[name]) for name in derivable])
+        decidable = {number for number, name in enumerate(derivable) if not _has_rare(columns[name])}
+        rules = tuple(find_dependencies(tokens, [_size(columns[name]) for name in derivable], decidable))
+    left_out = {derivable[rule.determined] for rule in rules}
+    return TableCodec(
+        schema=train.schema,
+        relations=relations,
+        columns=columns,
+        tokens=_tokens(columns, left_out),
+        dependencies=rules,
+        derivable=derivable,
+    )
+
+
+def _refuse_unlearnable(train: Dataset) -> None:
     for column in train.schema.columns:
-        values = train.frame[column.name]
         if column.kind in ("text", "image"):
             raise GeneratorInputError(
                 f"column {column.name!r}: {column.kind} is not modelled by tabular synthesizers",
                 seen=f"kind {column.kind}",
                 remedy="drop the column, or set its kind to categorical (repeated labels) or id (made anew)",
             )
-        if column.kind == "id":
-            columns[column.name] = fit_id(texts_of(values), column.storage)
-        elif column.kind in ("categorical", "boolean"):
-            columns[column.name] = fit_labels(column, values, config.min_support, entities)
-        else:
-            numbers = _numbers(column, values)
-            if np.isinf(numbers).any():
+        if column.kind == "numeric":
+            infinite = int(np.isinf(train.frame[column.name].to_numpy(dtype=np.float64)).sum())
+            if infinite:
                 raise GeneratorInputError(
                     f"column {column.name!r}: infinite numbers",
-                    seen=f"{int(np.isinf(numbers).sum())} cells",
+                    seen=f"{infinite} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            support = one_each(pd.Series(numbers), entities).to_numpy()
-            rng = stream(seed, "codec", column.name)
-            columns[column.name] = fit_numeric(numbers, _lattice(column, support), rng, support=support)
-    derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
-    rules: tuple[Dependency, ...] = ()
-    if config.derive and derivable:
-        bare = TableCodec(
-            schema=train.schema, columns=columns, tokens=_tokens(columns, set()), dependencies=(), derivable=derivable
-        )
-        tokens = np.column_stack([bare.encode_column(name, train.frame[name]) for name in derivable])
-        decidable = {number for number, name in enumerate(derivable) if not _has_rare(columns[name])}
-        rules = tuple(find_dependencies(tokens, [_size(columns[name]) for name in derivable], decidable))
-    left_out = {derivable[rule.determined] for rule in rules}
-    return TableCodec(
-        schema=train.schema,
-        columns=columns,
-        tokens=_tokens(columns, left_out),
-        dependencies=rules,
-        derivable=derivable,
-    )
 
 
 def _tokens(columns: dict[str, LabelCodec | NumericCodec | IdCodec], left_out: set[str]) -> tuple[Token, ...]:
@@ -328,6 +398,7 @@ def _tokens(columns: dict[str, LabelCodec | NumericCodec | IdCodec], left_out: s
             emit=np.ones(codec.num_fine, dtype=bool),
             valid=codec.valid(),
             ranks=((np.arange(codec.num_fine) + 0.5) / codec.num_fine).astype(np.float32),
+            leaf_ranks=codec.leaf_ranks().astype(np.float32),
         )
         for codec, parent in fine
     ]
@@ -353,27 +424,3 @@ def _is_derivable(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
 
 def _has_rare(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
     return isinstance(codec, LabelCodec) and codec.rare
-
-
-def _numbers(column: Column, values: pd.Series) -> np.ndarray:
-    """Return numbers, float64 N, NaN where missing; moments as microseconds since 1970."""
-    if column.kind == "numeric":
-        return values.to_numpy(dtype=np.float64)
-    numbers = values.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
-    numbers[values.isna().to_numpy()] = np.nan
-    return numbers
-
-
-def _lattice(column: Column, numbers: np.ndarray) -> Lattice:
-    present = numbers[~np.isnan(numbers)]
-    if column.kind == "numeric":
-        decimals = 0 if column.integer else column.decimals
-        if decimals is None:
-            return Lattice()
-        counts = np.round(present * 10.0**decimals)  # an amount in whole thousands stays one
-        shared = np.count_nonzero(counts) >= LEAF_ROWS  # the divisor of a few rows would be what they hold
-        exact = np.abs(counts).max(initial=0) < EXACT_INTEGER
-        divisor = int(np.gcd.reduce(counts.astype(np.int64))) if shared and exact else 1
-        return Lattice(step=max(divisor, 1) / 10.0**decimals, decimals=decimals)
-    unit = next((unit for unit in UNITS_US if (present % unit == 0).all()), 1)
-    return Lattice(step=float(unit), decimals=0)

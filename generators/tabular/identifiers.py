@@ -2,23 +2,32 @@
 
 The format is read per length: which positions are the same in every id of that length, and which characters stand at
 the others. Where the format leaves so little room that a new id could be an old one (counters), ids are lengthened.
-Ids that files hold as numbers are whole numbers without leading zeros that the number type holds exactly.
+Ids that files hold as numbers are whole numbers without leading zeros that the number type holds exactly. A pattern
+that the spec declares wins: where it is of one length ids are drawn from it evenly, and where it is not, ids in the
+format of the source must match it.
 
 An id that names several rows in the source does so here: as many rows in a row share a new id. Those rows have nothing
 else in common, because synthesizers of single tables draw rows one by one.
 """
 
+import math
+import re
 import string
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from sources.schema import Storage
+from generators.base import GeneratorInputError
+from generators.tabular.id_patterns import positions_of
+from sources.randomness import stream
+from sources.schema import Column, Storage
 
 SUPPORT = 20  # ids that must share a length, or a literal character, before it is kept
+TRIED = 200  # ids that must match a declared pattern which is not of one length
+FRESH = 2  # new ids that a declared pattern must have room for, for each one of the source
 ROOM = 1_000_000  # possible ids per source id: the chance that a new one is an old one is at most 1 in this
 MAX_DIGITS: dict[Storage, int] = {"int64": 18, "float64": 15}  # so many digits are held exactly, whichever they are
 CLASSES = (string.digits, "0123456789abcdef", "0123456789ABCDEF", string.ascii_lowercase, string.ascii_uppercase)
@@ -41,13 +50,27 @@ class IdCodec:
     repeats: tuple[tuple[int, float], ...]
     missing: float
 
+    @property
+    def room(self) -> int:
+        """How many ids there can be."""
+        return sum(math.prod(map(len, pattern)) for pattern in self.patterns)
+
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Return `n` ids, object N of str or None; distinct but for the repeats that the source has."""
+        """Return `n` ids, object N of str or None; distinct but for the repeats that the source has.
+
+        Raises:
+            GeneratorInputError: there are not so many.
+
+        """
         sizes = [size for size, _ in self.repeats]
         shares = np.array([share for _, share in self.repeats])
         counts = rng.choice(sizes, size=n, p=shares / shares.sum()) if sizes != [1] else np.ones(n, dtype=np.int64)
         num_ids = int(np.searchsorted(np.cumsum(counts), n)) + 1 if n else 0
+        self._check_room(num_ids)
         seen: dict[str, None] = {}
+        if len(self.patterns) == 1 and 2 * num_ids > self.room:  # most of them: chance would take long to find the rest
+            for number in rng.permutation(self.room)[:num_ids].tolist():
+                seen[_numbered(self.patterns[0], number)] = None
         while len(seen) < num_ids:
             which = rng.choice(len(self.patterns), size=num_ids - len(seen), p=self.weights)
             for number, pattern in enumerate(self.patterns):
@@ -57,6 +80,23 @@ class IdCodec:
         if self.missing:
             ids[rng.random(n) < self.missing] = None
         return ids
+
+    def draw_others(self, n: int, taken: set[str], rng: np.random.Generator) -> list[str]:
+        """Return `n` distinct ids that are not among those `taken`; raises as `draw` does."""
+        self._check_room(n + len(taken))
+        single = replace(self, repeats=((1, 1.0),), missing=0.0)
+        drawn = single.draw(min(n + len(taken), self.room), rng) if 2 * len(taken) > self.room else single.draw(n, rng)
+        others = [text for text in drawn.tolist() if text not in taken][:n]
+        left = n - len(others)
+        return others + (self.draw_others(left, taken | set(others), rng) if left else [])
+
+    def _check_room(self, num_ids: int) -> None:
+        if num_ids > self.room:
+            raise GeneratorInputError(
+                "the declared pattern of an id has no room for so many",
+                seen=f"{num_ids:,} ids of {self.room:,}",
+                remedy="draw fewer rows, or declare a longer pattern",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON values."""
@@ -76,6 +116,47 @@ class IdCodec:
             repeats=tuple((int(size), float(share)) for size, share in state["repeats"]),
             missing=state["missing"],
         )
+
+
+def fit_declared_id(column: Column, values: np.ndarray) -> IdCodec:
+    """Learn the ids of `column` (object N of str or None) within the pattern that its rules declare, if any.
+
+    Raises:
+        GeneratorInputError: the pattern leaves too little room for new ids, or drawn ids would not match it.
+
+    """
+    codec, pattern = fit_id(values, column.storage), column.rules.pattern
+    if pattern is None:
+        return codec
+    num_ids = len({value for value in values.tolist() if value is not None})
+    positions = _as_stored(positions_of(pattern), column.storage)
+    if positions is not None:
+        codec = replace(codec, patterns=(positions,), weights=(1.0,))
+        if codec.room < FRESH * num_ids:
+            raise GeneratorInputError(
+                f"column {column.name!r}: its declared pattern leaves too little room for new ids",
+                seen=f"{codec.room:,} ids for {num_ids:,} in the source",
+                remedy="allow more characters, or leave the pattern out: ids are lengthened then",
+            )
+    tried = codec.draw(min(TRIED, codec.room), stream(0, "pattern", column.name))
+    strange = sum(text is not None and re.fullmatch(pattern, text) is None for text in tried)
+    if strange:
+        raise GeneratorInputError(
+            f"column {column.name!r}: new ids in the format of the source do not match the declared pattern",
+            seen=f"{strange} of {len(tried)} ids drawn for trial",
+            remedy="write a pattern of one length, of literals, classes and counts, such as P-[0-9]{6}",
+        )
+    return codec
+
+
+def _as_stored(positions: tuple[str, ...] | None, storage: Storage) -> tuple[str, ...] | None:
+    """Return the positions with which an id keeps its digits in files, or None where it would not."""
+    if positions is None or storage not in MAX_DIGITS:
+        return positions
+    first, *rest = positions
+    first = first.replace("0", "") if rest else first
+    fits = first and len(positions) <= MAX_DIGITS[storage] and all(set(one) <= set(string.digits) for one in positions)
+    return (first, *rest) if fits else None
 
 
 def fit_id(values: np.ndarray, storage: Storage = "string") -> IdCodec:
@@ -169,3 +250,12 @@ def _lengthened(pattern: list[str], num_ids: int) -> tuple[str, ...]:
 def _draw_pattern(pattern: tuple[str, ...], n: int, rng: np.random.Generator) -> list[str]:
     columns = [np.array(list(allowed))[rng.integers(len(allowed), size=n)] for allowed in pattern]
     return ["".join(parts) for parts in zip(*columns, strict=True)] if n else []
+
+
+def _numbered(pattern: tuple[str, ...], number: int) -> str:
+    """Return the id with that number, from 0 to below the pattern's room."""
+    letters = []
+    for allowed in reversed(pattern):
+        number, place = divmod(number, len(allowed))
+        letters.append(allowed[place])
+    return "".join(reversed(letters))

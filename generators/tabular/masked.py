@@ -30,7 +30,12 @@ class MaskedNetwork(nn.Module):
         super().__init__()
         sizes = [token.size for token in tokens]
         ranks = [token.ranks for token in tokens]
-        self.input = TokenInput(sizes, ranks, embedding, width)
+        leaves = {
+            place: (token.parent, token.leaf_ranks)
+            for place, token in enumerate(tokens)
+            if token.parent is not None and token.leaf_ranks is not None
+        }
+        self.input = TokenInput(sizes, ranks, embedding, width, leaves)
         self.trunk = Trunk(width, hidden, depth, dropout)
         self.heads = TokenHeads(sizes, ranks, width)
 
@@ -78,7 +83,7 @@ def draw_rows(
         generator = torch.Generator()
         generator.manual_seed(derive(seed, "draw", token.column, token.level))
         uniforms[place] = stratified_uniforms(n, generator)
-    painter = _Painter(network, codec_tokens, device)
+    painter = Painter(network, codec_tokens, device)
     for start in range(0, n, SAMPLE_ROWS):
         piece = slice(start, start + SAMPLE_ROWS)
         result[piece] = painter.fill(
@@ -89,10 +94,11 @@ def draw_rows(
     return result.numpy().astype(known.dtype)
 
 
-class _Painter:
+class Painter:
     """Fills in tokens column after column; the input layer is a running sum of table rows."""
 
     def __init__(self, network: MaskedNetwork, tokens: Sequence[Token], device: Device) -> None:
+        """Take the tables out of the network, which stays as it is."""
         self.tokens = tokens
         self.device = device
         self.network = network
@@ -109,7 +115,7 @@ class _Painter:
         features = self.start.repeat(len(tokens), 1)
         known = [place for place in range(len(self.tokens)) if place not in uniforms]
         for place in known:
-            features += self.gains[place][tokens[:, place]]
+            features += self.gain(place, tokens)
         states, state = torch.unique(tokens[:, known], dim=0, return_inverse=True) if known else _one_state(tokens)
         num_states = len(states)
         for place, uniform in uniforms.items():
@@ -117,22 +123,27 @@ class _Painter:
             if num_states * 2 < len(tokens):  # rows that are still alike share one pass through the trunk
                 first = torch.empty(num_states, dtype=torch.int64, device=device)
                 first[state] = torch.arange(len(tokens), device=device)
-                probabilities = self._probabilities(features[first], place)[state]
+                probabilities = self.probabilities(features[first], place)[state]
             else:
-                probabilities = self._probabilities(features, place)
+                probabilities = self.probabilities(features, place)
             if token.valid is not None and token.parent is not None:
                 probabilities = probabilities * torch.from_numpy(token.valid).to(device)[tokens[:, token.parent]]
             if place in allowed:
                 probabilities = probabilities * torch.from_numpy(allowed[place]).to(device)
             tokens[:, place] = draw(probabilities, uniform.to(device))
-            features += self.gains[place][tokens[:, place]]
+            features += self.gain(place, tokens)
             if num_states * 2 < len(tokens):
                 found, state = torch.unique(state * token.size + tokens[:, place], return_inverse=True)
                 num_states = len(found)
         return tokens.cpu()
 
-    def _probabilities(self, features: Tensor, place: int) -> Tensor:
-        """Return the distribution of the token at `place`, float64 B size."""
+    def gain(self, place: int, tokens: Tensor) -> Tensor:
+        """Return what the tokens at `place` add to the features, B H."""
+        parent = self.tokens[place].parent
+        return self.gains[place][tokens[:, place] if parent is None else (tokens[:, parent], tokens[:, place])]
+
+    def probabilities(self, features: Tensor, place: int) -> Tensor:
+        """Return the distribution of the token at `place`, float64 B size, for the features (float B H) of rows."""
         with self.device.autocast():
             hidden = self.network.trunk(features)
         weight, bias = self.heads[place]

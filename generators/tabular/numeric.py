@@ -126,6 +126,12 @@ class NumericCodec:
             ranks: np.ndarray = np.bincount(self.coarse, weights=self.ranks, minlength=self.num_coarse) / counts
         return ranks
 
+    def leaf_ranks(self) -> np.ndarray:
+        """Return the middle rank of each leaf by its tokens, float64 num_coarse num_fine, NaN where there is none."""
+        ranks = np.full((self.num_coarse, self.num_fine), np.nan)
+        ranks[self.coarse, self.fine] = self.ranks
+        return ranks
+
     def to_json(self) -> dict[str, Any]:
         """Return the codec as JSON values."""
         return {
@@ -185,7 +191,7 @@ class NumericCodec:
         segment = np.clip(np.searchsorted(KNOT_PROBABILITIES, probability, side="right") - 1, 0, BLOCKS)
         low, high = self.knots[leaf, segment], self.knots[leaf, segment + 1]
         start, end = KNOT_PROBABILITIES[segment], KNOT_PROBABILITIES[segment + 1]
-        values = low + (high - low) * (probability - start) / (end - start)
+        values = np.minimum(low + (high - low) * (probability - start) / (end - start), high)  # the sum may round up
         numbers: np.ndarray = np.where(self.exact[leaf], low, self.lattice.snap(values))
         return numbers
 
@@ -306,7 +312,8 @@ def _range_knots(values: np.ndarray, low: float | None, high: float | None, latt
     if high is None:
         means[-1] = float(values[-max(len(blocks[-1]), TAIL_ROWS + 1) : -1].mean())
     knots = np.array([first if low is None else low, *means, last if high is None else high])
-    return np.maximum.accumulate(knots)
+    ends = (values[0] - half if low is None else low, values[-1] + half if high is None else high)
+    return np.clip(np.maximum.accumulate(knots), *ends)  # a mean of equal numbers may round to their side
 
 
 def _nearest(centres: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -30,8 +30,9 @@ from generators.nn.residual import Trunk
 from generators.nn.segments import draw, segmented_cross_entropy, stratified_uniforms
 from generators.nn.tokens import TokenInput
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
+from generators.tabular.density_ratio import MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
 from generators.tabular.model_files import load_model, save_model
-from generators.training import loop
+from generators.training import checkpoint, loop
 from generators.training.batches import ShuffledRows, hold_out
 from generators.training.streams import isolated_rng
 from sources.dataset import Dataset
@@ -69,6 +70,7 @@ class Config:
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping.
+        correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         precision: `auto`, `float32`, `bfloat16 autocast`.
@@ -92,6 +94,7 @@ class Config:
     ema_decay: float = 0.999
     patience: int = 12
     validation_share: float = 0.1
+    correct: bool = True
     codec: CodecConfig = field(default_factory=CodecConfig)
     device: str = "auto"
     precision: str = "auto"
@@ -130,9 +133,10 @@ def load(path: Path) -> "Vae":
     if codec.tokens:
         with isolated_rng(0, torch.device("cpu")):  # the weights are replaced; construction draws some
             decoder = Decoder(codec.tokens, extra["components"], vae.config)
-        decoder.load_state_dict(weights)
+        decoder.load_state_dict(checkpoint.under("decoder", weights))
         decoder.eval()
-    vae._fitted = (codec, decoder)  # noqa: SLF001 - the other half of this class
+    ratio = extra["ratio"] and DensityRatio.load(extra["ratio"], checkpoint.under("ratio", weights))
+    vae._fitted = (codec, decoder, ratio)  # noqa: SLF001 - the other half of this class
     return vae
 
 
@@ -142,7 +146,7 @@ class Vae:
     def __init__(self, config: Config) -> None:
         """Remember the configuration; nothing is built before `fit`."""
         self.config = config
-        self._fitted: tuple[TableCodec, Decoder | None] | None = None
+        self._fitted: tuple[TableCodec, Decoder | None, DensityRatio | None] | None = None
 
     def fit(self, train: Dataset, *, seed: int, budget: Budget, run_dir: Path, on_step: OnStep) -> FitReport:
         """See `generators.base.Synthesizer.fit`.
@@ -159,7 +163,7 @@ class Vae:
         notes = codec.notes(train.frame)
         tokens = torch.from_numpy(codec.encode(train.frame).astype(np.int64))
         if not codec.tokens:  # constants, ids: the codec alone says everything
-            self._fitted = (codec, None)
+            self._fitted = (codec, None, None)
             seconds = time.monotonic() - began_s
             return FitReport(family=NAME, steps=0, stopped_by="closed_form", seconds=seconds, parameters=0, notes=notes)
         components = max(1, min(config.components, len(train) // ROWS_PER_COMPONENT))
@@ -167,6 +171,10 @@ class Vae:
             encoder = Encoder(codec.tokens, config)
             decoder = Decoder(codec.tokens, components, config)
         decoder.begin_at(tokens)
+        reserve_s = 0.0
+        if config.correct and budget.seconds is not None:
+            decoder.eval()
+            reserve_s = min(correction_s(decoder.draw, len(train), len(codec.tokens)), MOST_CORRECTION * budget.seconds)
         networks = nn.ModuleDict({"encoder": encoder, "decoder": decoder}).to(device.torch)
         parameters = sum(parameter.numel() for parameter in networks.parameters())
 
@@ -197,15 +205,22 @@ class Vae:
             run_dir=run_dir,
             on_step=on_step,
             spent_s=time.monotonic() - began_s,
+            reserve_s=reserve_s,
         )
         decoder = decoder.to("cpu")
         decoder.drop_components(PRIOR_ROWS / len(tokens))
-        self._fitted = (codec, decoder.eval())
+        decoder.eval()
+        correcting_s, ratio = time.monotonic(), None
+        if config.correct:
+            ratio = fit_density_ratio(
+                decoder.draw, tokens.numpy(), held.numpy(), codec.tokens, seed=derive(seed, NAME, "correction")
+            )
+        self._fitted = (codec, decoder, ratio)
         return FitReport(
             family=NAME,
             steps=trained.steps,
             stopped_by=trained.stopped_by,
-            seconds=trained.seconds,
+            seconds=trained.seconds + time.monotonic() - correcting_s,
             parameters=parameters,
             best=trained.best,
             device=device.name,
@@ -230,14 +245,14 @@ class Vae:
                 seen=", ".join(map(str, given.columns)),
                 remedy="use tabular.autoregressive, which samples any columns given any others",
             )
-        codec, decoder = self._fitted
-        pieces = [np.zeros((0 if decoder else n, len(codec.tokens)), dtype=np.int64)]
-        for start in range(0, n if decoder else 0, SAMPLE_ROWS):
-            assert decoder is not None
-            generator = torch.Generator()
-            generator.manual_seed(derive(seed, NAME, "sample", start))
-            pieces.append(decoder.sample(min(SAMPLE_ROWS, n - start), generator).numpy())
-        frame = codec.decode(np.concatenate(pieces), seed=derive(seed, NAME, "decode"))
+        codec, decoder, ratio = self._fitted
+        if decoder is None:
+            tokens = np.zeros((n, 0), dtype=np.int64)
+        elif ratio is None:
+            tokens = decoder.draw(n, seed)
+        else:
+            tokens = ratio.draw(decoder.draw, n, seed=seed)
+        frame = codec.decode(tokens, seed=derive(seed, NAME, "decode"))
         return Dataset(frame=frame, schema=codec.schema)
 
     def save(self, path: Path) -> None:
@@ -249,14 +264,20 @@ class Vae:
         """
         if self._fitted is None:
             raise NotFitted(f"{NAME}: fit a model before saving it")
-        codec, decoder = self._fitted
+        codec, decoder, ratio = self._fitted
         save_model(
             path,
             family=NAME,
             config=self.config,
             codec=codec,
-            weights={} if decoder is None else decoder.state_dict(),
-            extra={"components": 0 if decoder is None else decoder.num_components},
+            weights={
+                **checkpoint.named("decoder", {} if decoder is None else decoder.state_dict()),
+                **checkpoint.named("ratio", {} if ratio is None else ratio.tensors()),
+            },
+            extra={
+                "components": 0 if decoder is None else decoder.num_components,
+                "ratio": None if ratio is None else ratio.to_json(),
+            },
         )
 
 
@@ -341,6 +362,15 @@ class Decoder(nn.Module):
         self.prior_log_variances = nn.Parameter(self.prior_log_variances[keep])
 
     @torch.no_grad()
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """Return `n` rows of tokens, int64 n T; see `sample`."""
+        pieces = [np.zeros((0, len(self.sizes)), dtype=np.int64)]
+        for start in range(0, n, SAMPLE_ROWS):
+            generator = torch.Generator()
+            generator.manual_seed(derive(seed, NAME, "sample", start))
+            pieces.append(self.sample(min(SAMPLE_ROWS, n - start), generator).numpy())
+        return np.concatenate(pieces)
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Return `n` rows of tokens, int64 n T, in evaluation mode on the CPU."""
         shares = torch.softmax(self.prior_logits, 0).expand(n, -1)

@@ -76,6 +76,9 @@ class Recipe:
             weights in evaluation mode, with the same randomness every time.
         device: where, and in which precision.
         identity: a digest of whatever decides the path beside `TrainingConfig`, seed and steps: data and architecture.
+        figures: further plain numbers about the validation that was just done, for its row of history.
+        collapsed: rows of history so far -> whether the last one shows that training broke down. It then goes back to
+            the best step and down from there, as after a plateau, but at once.
 
     """
 
@@ -84,6 +87,8 @@ class Recipe:
     validate: Loss
     device: Device
     identity: str
+    figures: Callable[[], Mapping[str, float]] | None = None
+    collapsed: Callable[[Sequence[Mapping[str, float]]], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +129,8 @@ class Trained:
         seconds: wall clock, those before an interruption included.
         best: lowest validation loss, None without validation.
         kept_step: the step whose averaged weights are kept.
-        history: a row per validation: step, train_loss, validation_loss, learning_rate (a factor).
+        history: a row per validation: step, train_loss, validation_loss, learning_rate (a factor), `Recipe.figures`.
+        collapsed_step: the first step at which `Recipe.collapsed` said so, or None.
 
     """
 
@@ -134,6 +140,7 @@ class Trained:
     best: float | None
     kept_step: int
     history: tuple[Mapping[str, float], ...]
+    collapsed_step: int | None = None
 
 
 @dataclass
@@ -149,6 +156,7 @@ class _Progress:
     loss_sum: float = 0.0
     loss_count: int = 0
     finished: bool = False
+    collapsed_step: int | None = None
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -162,6 +170,7 @@ def train(
     run_dir: Path,
     on_step: OnStep,
     spent_s: float = 0.0,
+    reserve_s: float = 0.0,
 ) -> Trained:
     """Train `recipe.networks` in place, going on from the checkpoint in `run_dir` where it belongs to this fit.
 
@@ -174,12 +183,13 @@ def train(
         run_dir: keeps `checkpoint.safetensors`; a finished fit found there is not trained again.
         on_step: see `generators.base.OnStep`.
         spent_s: seconds of the time budget used up before this call.
+        reserve_s: seconds of the time budget that are needed after it.
 
     Raises:
         Diverged: a loss became NaN or infinite.
 
     """
-    return _Fit(recipe, batches, validation, config, seed, run_dir, on_step, spent_s).run()
+    return _Fit(recipe, batches, validation, config, seed, run_dir, on_step, spent_s, reserve_s).run()
 
 
 class _Fit:
@@ -195,6 +205,7 @@ class _Fit:
         run_dir: Path,
         on_step: OnStep,
         spent_s: float,
+        reserve_s: float,
     ) -> None:
         self.recipe, self.batches, self.validation, self.config = recipe, batches, validation, config
         self.seed, self.run_dir, self.on_step = seed, run_dir, on_step
@@ -205,7 +216,7 @@ class _Fit:
         self.kept: dict[str, Tensor] = {}
         self.rewind: tuple[dict[str, Tensor], str] | None = None  # state and progress at the best step, while level
         self.pending: list[tuple[str, int, Tensor]] = []
-        self.spent_s = spent_s
+        self.spent_s, self.reserve_s = spent_s, reserve_s
         self.began_s = time.monotonic()
         self.began_step = 0
         self.shown_s = self.written_s = self.began_s
@@ -233,8 +244,9 @@ class _Fit:
             if progress.step % config.evaluate_every == 0 or progress.step == progress.plan:
                 self._settle()
                 self._evaluate()
+                self._stop_on_collapse()
                 self._stop_on_plateau()
-                progress = self.progress  # a plateau goes back to the best step
+                progress = self.progress  # either goes back to the best step
             self._write_if_due()
             self._show()
         if not progress.finished:
@@ -250,6 +262,7 @@ class _Fit:
             best=progress.best,
             kept_step=progress.kept_step,
             history=tuple(progress.history),
+            collapsed_step=progress.collapsed_step,
         )
 
     def _step(self, step: int) -> None:
@@ -304,6 +317,7 @@ class _Fit:
             if not math.isfinite(loss):
                 raise Diverged(f"phase validation: the loss is {loss} at step {progress.step}")
             row["validation_loss"] = loss
+            row |= self.recipe.figures() if self.recipe.figures is not None else {}
             improved = progress.best is None or loss < progress.best
             if improved:
                 progress.best = loss
@@ -325,15 +339,30 @@ class _Fit:
             return
         if progress.step - progress.kept_step < self.config.patience * self.config.evaluate_every:
             return
+        self._go_back()
+        log.info("validation has levelled off at step %s; plan %s", self.progress.step, self.progress.plan)
+
+    def _stop_on_collapse(self) -> None:
+        """After a collapse: back to the best step, and down from there; where the plan is fixed it is only noted."""
+        progress, collapsed = self.progress, self.recipe.collapsed
+        if collapsed is None or progress.collapsed_step is not None or not collapsed(progress.history):
+            return
+        log.info("collapsed at step %s, the best was step %s", progress.step, progress.kept_step)
+        progress.collapsed_step = progress.step
+        if self.rewind is not None and progress.step < decay_start(progress.plan):
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Take up the state of the best step again, with the plan that decays from there."""
+        assert self.rewind is not None
         tensors, at_best = self.rewind
-        elapsed_s = progress.elapsed_s
+        elapsed_s, collapsed_step = self.progress.elapsed_s, self.progress.collapsed_step
         self._load(tensors)
         self.progress = _Progress(**json.loads(at_best))
-        self.progress.elapsed_s = elapsed_s
+        self.progress.elapsed_s, self.progress.collapsed_step = elapsed_s, collapsed_step
         self.progress.plan = plan_decaying_from(self.progress.step)
         self.progress.stopped_by = "early_stopping"
         self.rewind = None
-        log.info("validation has levelled off at step %s; plan %s", self.progress.step, self.progress.plan)
 
     def _stop_on_time(self) -> None:
         """Choose the plan that decays from here when it would just fill what is left of the time budget."""
@@ -342,7 +371,8 @@ class _Fit:
         if seconds is None or progress.step >= decay_start(progress.plan):
             return
         plan = plan_decaying_from(progress.step)
-        if plan < progress.plan and progress.elapsed_s + self._seconds_for(plan) >= seconds * (1 - CLOCK_MARGIN):
+        needed_s = progress.elapsed_s + self._seconds_for(plan) + self.reserve_s
+        if plan < progress.plan and needed_s >= seconds * (1 - CLOCK_MARGIN):
             progress.plan, progress.stopped_by = plan, "time"
             self.rewind = None
 

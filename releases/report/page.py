@@ -141,6 +141,7 @@ def _common(
             report, verdict, schema, provenance=provenance, created=created, measurements=measurements
         ),
         "description": provenance.description if provenance else "",
+        "altered": [] if report.targets is None else list(report.targets.sentences()),
         "reasons": reasons,
         "more_reasons": more,
         "tiles": tiles(measurements),

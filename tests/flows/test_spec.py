@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pandas as pd
 import pytest
 
 from flows.candidates import budgets, config_of
 from flows.cli import command_line
 from flows.errors import SpecError
+from flows.opening import open_source
 from flows.progress import InLines, clock, narrator, share_of, words_of
 from flows.spec_file import check_spec, dotted, load_spec, plain_spec
 from flows.starting import json_schema, spec_text
@@ -103,6 +105,29 @@ def test_init_writes_a_spec_that_holds_no_rare_value(tmp_path: Path) -> None:
     spec = load_spec(written(tmp_path, text))
     assert spec.name == "my-people"
     assert set(spec.table.columns) == {"person", "wage", "town"}
+
+
+def test_init_writes_found_rules_that_a_run_accepts_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    net, fee = (np.round(rng.exponential(scale, 400), 2) for scale in (50, 9))
+    frame = pd.DataFrame({"net": net, 'fee # "of" us': fee, "gross": np.round(net + fee, 2)})
+    frame["from"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 400), unit="D")
+    frame["until"] = frame["from"] + pd.to_timedelta(rng.integers(0, 90, 400), unit="D")
+    frame["town"] = rng.choice(["Brno", "Praha", "Oslo"], 400)
+    frame["country"] = np.where(frame["town"] == "Oslo", "no", "cz")
+    frame.to_csv(tmp_path / "bills.csv", index=False)
+    source = str(tmp_path / "bills.csv")
+    table = read_table(source)
+    text = spec_text(source, table, *examine(table))
+    assert "# town decides country" in text
+    assert not any(f"{value}" in text for value in (*net[:20], *frame["from"].dt.date.astype(str)[:20]))
+    spec = load_spec(written(tmp_path, text))
+    jsonschema.validate(plain_spec(spec), json_schema())
+    assert [rule.model_dump(exclude_none=True) for rule in spec.table.rules] == [
+        {"sum": ("gross", "net", 'fee # "of" us')},
+        {"greater_or_equal": ("until", "from")},
+    ]
+    assert open_source(spec, place="spec.yaml").schema.rules[0].columns[0] == "gross"
 
 
 def test_dotted_paths_are_what_set_takes() -> None:

@@ -27,7 +27,9 @@ from sources.schema import TableRule
         ({"columns": {"a": {"rules": {"pattern": "("}}}}, "not a regular expression"),
         ({"columns": {"a": {"rules": {"max_missing": 7}}}}, "not a share"),
         ({"rules": {"unique": ["a"]}}, "schema.rules: not a list"),
-        ({"rules": [{"sum": ["a", "b"]}]}, r"schema.rules\[0\].sum: no such key"),
+        ({"rules": [{"summ": ["a", "b"]}]}, r'schema.rules\[0\].summ: no such key \(did you mean "sum"\?\)'),
+        ({"rules": [{"sum": ["a"]}]}, "needs a total and at least one part"),
+        ({"rules": [{"sum": ["a", "b", "a"]}]}, "needs a total and at least one part"),
         ({"rules": [{"greater": ["a"]}]}, "needs two different columns"),
         ({"rules": [{"severity": "warning"}]}, "needs exactly one of"),
         ({"entity_key": ["a"]}, "entity_key: not text"),
@@ -70,3 +72,11 @@ def test_labels_may_be_written_as_bare_numbers_and_truth_values() -> None:
 
 def test_what_is_left_out_or_null_is_silence() -> None:
     assert from_mapping({}) == from_mapping({"columns": None, "rules": None, "entity_key": None})
+
+
+@pytest.mark.parametrize("rule", [{"sum": ["n", "word"]}, {"greater": ["n", "word"]}, {"greater": ["n", "day"]}])
+def test_what_cannot_be_added_or_compared_is_said(rule: dict[str, list[str]]) -> None:
+    frame = pd.DataFrame({"n": [1, 2], "word": ["x", "y"], "day": ["2020-01-01", "2020-01-02"]})
+    with pytest.raises(SourceInputError, match="needs columns of one kind") as caught:
+        infer_schema(frame, from_mapping({"rules": [rule]}))
+    assert caught.value.remedy

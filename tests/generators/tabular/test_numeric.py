@@ -132,3 +132,16 @@ def test_any_numbers_are_encoded_and_decoded_within_their_range(numbers: list[fl
         slack = 1e-9 * np.nanmax(np.abs(values))  # means are rounded
         assert np.nanmin(values) - slack <= np.nanmin(decoded)
         assert np.nanmax(decoded) <= np.nanmax(values) + slack
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_draw_lies_beyond_the_outermost_number_by_a_rounding(seed: int) -> None:
+    """Real numbers heaped up at their ends, too few of them for an exact leaf of their own."""
+    rng = np.random.default_rng(seed)
+    low, high = np.sort(rng.random(2))
+    values = np.concatenate([np.full(9, low), np.full(9, high), rng.uniform(low, high, size=60)])
+    codec = fit_numeric(values, Lattice(), rng)
+    leaf = rng.integers(len(codec.exact), size=2_000)
+    drawn = codec.decode(codec.coarse[leaf], codec.fine[leaf], rng)
+    assert low <= drawn.min()
+    assert drawn.max() <= high

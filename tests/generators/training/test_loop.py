@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def fit(
     spoil_at: int | None = None,
     two_phases: bool = False,
     spent_s: float = 0.0,
+    collapsed: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
     **config: Any,
 ) -> tuple[Trained, dict[str, Tensor]]:
     """Regress a product on its factors with dropout, so that every kind of state matters."""
@@ -67,7 +68,15 @@ def fit(
     if two_phases:
         phases.append(Phase("second", torch.optim.SGD(net[3].parameters(), 1e-3, momentum=0.9), loss, every=2))
     trained = train(
-        Recipe(networks=net, phases=phases, validate=loss, device=device, identity="regression"),
+        Recipe(
+            networks=net,
+            phases=phases,
+            validate=loss,
+            device=device,
+            identity="regression",
+            figures=lambda: {"size": float(net[0].weight.detach().norm())},
+            collapsed=collapsed,
+        ),
         batches,
         [(x[500:], y[500:], -1)],
         TrainingConfig(**{"max_steps": 400, "evaluate_every": 20, "patience": 3, **config}),
@@ -112,6 +121,27 @@ def test_early_stopping_is_reproduced_by_its_number_of_steps(tmp_path: Path) -> 
     assert same(weights, same_weights)
     assert (again.steps, again.best, again.kept_step) == (stopped.steps, stopped.best, stopped.kept_step)
     assert again.history == stopped.history
+
+
+def test_a_collapse_goes_back_to_the_best_step_and_is_reproduced_by_its_number_of_steps(tmp_path: Path) -> None:
+    def late(history: Sequence[Mapping[str, float]]) -> bool:
+        return len(history) >= 12
+
+    stopped, weights = fit(tmp_path / "a", max_steps=4_000, patience=10**6, collapsed=late)
+    assert (stopped.collapsed_step, stopped.stopped_by) == (240, "early_stopping")
+    assert stopped.steps < 400  # four thirds of a best step before the collapse
+    again, same_weights = fit(tmp_path / "b", max_steps=4_000, patience=10**6, budget=Budget(steps=stopped.steps))
+    assert again.collapsed_step is None
+    assert same(weights, same_weights)
+    assert again.history == stopped.history
+    assert all(row["size"] > 0 for row in again.history)
+
+
+def test_a_collapse_is_only_noted_where_the_number_of_steps_is_given(tmp_path: Path) -> None:
+    noted, weights = fit(tmp_path / "a", budget=Budget(steps=60), collapsed=lambda history: len(history) == 2)
+    _, same_weights = fit(tmp_path / "b", budget=Budget(steps=60))
+    assert (noted.collapsed_step, noted.stopped_by, noted.steps) == (40, "steps", 60)
+    assert same(weights, same_weights)
 
 
 def test_time_budget_is_kept_and_reproduced_by_its_number_of_steps(tmp_path: Path) -> None:

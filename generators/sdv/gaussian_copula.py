@@ -1,25 +1,16 @@
-"""Synthesizers of the Synthetic Data Vault, adapted: SDV learns, its learnt parameters are all that is kept.
+"""SDV's Gaussian copula, adapted: SDV learns, its learnt parameters are all that is kept.
 
 What SDV gets is a table of numbers between 0 and 1, which `unit_interval` makes of the columns and turns back after
 sampling, for three reasons. SDV 2 saves only pickles, which hold rows or extremes of the source; here a model is SDV's
 marginal distributions and correlation matrix as plain numbers. SDV emits labels that a single person holds and clips
 at the very smallest and largest values; here a label needs `min_support` holders and a bound is a mean of many rows.
 And SDV sets missing cells at random; here being missing is a variable of the copula like any other.
-
-SDV is imported inside the functions that call it (two seconds, a BUSL-1.1 licence, and a log in the user's home, which
-`_sdv` prevents); what it would do to global random states, warnings and logs stays in `_alone`.
 """
 
 import dataclasses
 import json
-import logging
-import os
-import random
-import threading
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,7 +21,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from generators.base import Budget, FitReport, GeneratorError, GeneratorInputError, NotFitted, OnStep
-from generators.unit_interval import Code, decode, encode
+from generators.sdv.library import alone, library
+from generators.sdv.unit_interval import Code, decode, encode
 from sources import schema_json
 from sources.dataset import Dataset
 from sources.errors import did_you_mean
@@ -43,8 +35,6 @@ SUMMARY = "SDV's Gaussian copula: parametric marginals and one correlation matri
 FORMAT = "understudy-sdv-gaussian-copula-1"
 
 Distribution = Literal["beta", "norm", "truncnorm", "gamma", "uniform"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +58,27 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse words and numbers that mean nothing."""
-        known = get_args(Distribution)
-        if self.default_distribution not in known:
-            raise GeneratorInputError(
-                f"{FAMILY}: default_distribution: unknown{did_you_mean(str(self.default_distribution), known)}",
-                seen=self.default_distribution,
-                remedy="choose one of " + ", ".join(known),
-            )
+        check_distribution(self.default_distribution, FAMILY)
         if self.min_support < 1:
             raise GeneratorInputError(
                 f"{FAMILY}: min_support must be positive", seen=self.min_support, remedy="leave it out for 5"
             )
+
+
+def check_distribution(word: str, family: str) -> None:
+    """Refuse a distribution that is none of SDV's.
+
+    Raises:
+        GeneratorInputError: it is unknown; names the nearest known one.
+
+    """
+    known = get_args(Distribution)
+    if word not in known:
+        raise GeneratorInputError(
+            f"{family}: default_distribution: unknown{did_you_mean(str(word), known)}",
+            seen=word,
+            remedy="choose one of " + ", ".join(known),
+        )
 
 
 def build(config: Config) -> "GaussianCopula":
@@ -209,74 +209,7 @@ class _Model:
 
     def sample(self, n: int, *, seed: int) -> Dataset:
         encoded = _draw(self.marginals, self.correlation, n, seed=seed)
-        columns = {}
-        for number, (column, code) in enumerate(zip(self.schema.columns, self.codes, strict=True)):
-            columns[number] = decode(column, code, encoded, n, seed=seed)
-        frame = pd.DataFrame(columns, index=pd.RangeIndex(n))
-        frame.columns = pd.Index(self.schema.names, dtype=object)
-        return Dataset(frame=frame, schema=self.schema)
-
-
-# ---------------------------------------------------------------------- SDV
-
-
-@contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """Let a peer library run: global random states are seeded inside and restored after, warnings go to the log.
-
-    This is the only place in the project that seeds global generators: SDV's `fit` takes no seed.
-    """
-    import torch  # noqa: PLC0415 - SDV brings it
-
-    from generators.training.streams import isolated_rng  # noqa: PLC0415 - likewise
-
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - saved to be restored
-    with isolated_rng(seed, torch.device("cpu")), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002, TID251 - the library knows no other source; restored below
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
-    for category in sorted({warning.category.__name__ for warning in caught}):
-        log.info("SDV warned: %s", category)  # the texts may quote cells
-
-
-_IMPORTING = threading.Lock()
-
-
-def _sdv() -> Any:
-    """Return the module `sdv.single_table` with `sdv.metadata` imported beside it, and no log file opened.
-
-    On import SDV makes a folder for user data and logs into it. It asks platformdirs where, which asks XDG_DATA_HOME;
-    a path under a device cannot be made, and SDV then goes without.
-    """
-    with _IMPORTING, _environment("XDG_DATA_HOME", str(Path(os.devnull) / "none")):
-        try:
-            import sdv.metadata  # noqa: PLC0415 - slow, and optional on bare GPU machines
-            import sdv.single_table  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise GeneratorInputError(
-                f"{FAMILY}: a library is not installed", seen=error.name, remedy="pip install 'sdv>=2,<3'"
-            ) from error
-    for name in ("SingleTableSynthesizer", "MultiTableSynthesizer", "PARSynthesizer"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # their INFO records are dicts
-    return sdv
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    old = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if old is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = old
+        return decode(self.schema, self.codes, encoded, n, seed=seed)
 
 
 def _learn(
@@ -286,8 +219,8 @@ def _learn(
     if encoded.shape[1] == 0:
         return (), np.zeros((0, 0))
     states = {code.state_column for code in codes}
-    with _alone(derive(seed, FAMILY, "fit")):
-        sdv = _sdv()
+    with alone(derive(seed, FAMILY, "fit")):
+        sdv = library(FAMILY)
         columns = {name: {"sdtype": "numerical"} for name in encoded.columns}
         synthesizer = sdv.single_table.GaussianCopulaSynthesizer(
             sdv.metadata.Metadata.load_from_dict({"tables": {"t": {"columns": columns}}}),
@@ -317,8 +250,8 @@ def _draw(marginals: tuple[Mapping[str, Any], ...], correlation: np.ndarray, n: 
     names = [marginal["column"] for marginal in marginals]
     if not marginals or n == 0:
         return pd.DataFrame({name: np.zeros(n) for name in names}, index=pd.RangeIndex(n))
-    with _alone(derive(seed, FAMILY, "sample")):
-        synthesizer = _sdv().single_table.GaussianCopulaSynthesizer
+    with alone(derive(seed, FAMILY, "sample")):
+        synthesizer = library(FAMILY).single_table.GaussianCopulaSynthesizer
         from copulas.multivariate import (  # type: ignore[import-untyped]  # noqa: PLC0415 - SDV's own library
             GaussianMultivariate,
         )

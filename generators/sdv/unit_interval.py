@@ -1,4 +1,4 @@
-"""Columns as numbers in the unit interval and back: how a peer that models numbers alone gets a table.
+"""Columns as numbers in the unit interval, or as that and numbered labels, and back: how a peer gets a table.
 
 A code keeps no row: labels need `min_support` holders, and the bounds of a number are means of many rows.
 """
@@ -12,11 +12,11 @@ import pandas as pd
 
 from generators.base import GeneratorInputError
 from generators.tabular.entities import entities_of, one_each
-from generators.tabular.identifiers import IdCodec, fit_id
-from generators.tabular.numeric import LEAF_ROWS
+from generators.tabular.identifiers import IdCodec, fit_declared_id
+from generators.tabular.numeric import LEAF_ROWS, Lattice, fit_numeric
 from sources.dataset import Dataset
 from sources.randomness import stream
-from sources.schema import Column
+from sources.schema import Column, Schema
 
 DAY_US = 86_400_000_000
 
@@ -29,6 +29,10 @@ class Code:
     as intervals as long as their shares, the most frequent first, and a cell is a uniform draw from its state's
     interval (the distributional transform: Rüschendorf 2009, doi 10.1016/j.jspi.2009.05.030). A number that is there
     is its place between `low` and `high`.
+
+    For a peer that knows labels (`encode(..., discrete=True)`) a cell's state is its number as text, and a number is
+    the place of another one from the same leaf of `generators.tabular.numeric`, which at least 20 rows share: no number
+    that the peer sees, and hence none that it keeps, belongs to a row.
 
     Args:
         states: the states' labels; None is missing; for numbers and dates "" is being there. Empty for an id.
@@ -53,8 +57,15 @@ class Code:
         return Code(**{**saved, "states": tuple(saved["states"]), "shares": tuple(saved["shares"])})
 
 
-def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame, tuple[Code, ...], tuple[str, ...]]:
-    """Return (numbers in [0, 1] for SDV, a code a column, notes)."""
+def encode(
+    train: Dataset, min_support: int, *, seed: int, discrete: bool = False
+) -> tuple[pd.DataFrame, tuple[Code, ...], tuple[str, ...]]:
+    """Return (numbers in [0, 1] for SDV, a code a column, notes); with `discrete` states are numbered labels.
+
+    Raises:
+        GeneratorInputError: a column's kind or content is out of reach, or rows are too few.
+
+    """
     if len(train) < LEAF_ROWS:
         raise GeneratorInputError(
             "too few rows to learn anything but themselves",
@@ -73,7 +84,7 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
                 remedy="leave the column out, or give it another kind in the spec",
             )
         if column.kind == "id":
-            codes.append(Code(id_format=fit_id(cells.to_numpy(dtype=object), column.storage).to_json()))
+            codes.append(Code(id_format=fit_declared_id(column, cells.to_numpy(dtype=object)).to_json()))
             continue
         rng = stream(seed, "unit interval", column.name)
         missing = cells.isna().to_numpy()
@@ -91,10 +102,10 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
                     seen=f"{int(np.isinf(values).sum())} cells",
                     remedy="mark them as missing, or drop the rows",
                 )
-            code, parts = _encode_numbers(values, _as_numbers(support), missing, number, rng)
+            code, parts = _encode_numbers(values, _as_numbers(support), missing, number, rng, discrete=discrete)
         else:
             least = 1 if column.kind == "boolean" else min_support  # neither answer names a person
-            learnt = _encode_labels(cells, support, number, least, rng)
+            learnt = _encode_labels(cells, support, number, least, rng, discrete=discrete)
             if learnt is None:
                 raise GeneratorInputError(
                     f"column {column.name!r} has no label that is held by at least {min_support} rows",
@@ -110,7 +121,13 @@ def encode(train: Dataset, min_support: int, *, seed: int) -> tuple[pd.DataFrame
 
 
 def _encode_numbers(
-    values: np.ndarray, support: np.ndarray, missing: np.ndarray, number: int, rng: np.random.Generator
+    values: np.ndarray,
+    support: np.ndarray,
+    missing: np.ndarray,
+    number: int,
+    rng: np.random.Generator,
+    *,
+    discrete: bool,
 ) -> tuple[Code, dict[str, np.ndarray]]:
     low, high = _bounds(np.sort(support))
     parts: dict[str, np.ndarray] = {}
@@ -118,11 +135,12 @@ def _encode_numbers(
     state_column = value_column = None
     if len(states) > 1:
         state_column = f"s{number}"
-        parts[state_column] = _spread(states_in, shares, rng)
+        parts[state_column] = _numbered(states_in) if discrete else _spread(states_in, shares, rng)
     if high > low:
         value_column = f"v{number}"
         place = np.empty(len(missing))
-        place[~missing] = (np.clip(values[~missing], low, high) - low) / (high - low)
+        there = _of_the_same_leaf(values[~missing], support, rng) if discrete else values[~missing]
+        place[~missing] = (np.clip(there, low, high) - low) / (high - low)
         place[missing] = rng.choice(place[~missing], size=int(missing.sum()))  # says nothing about the other columns
         parts[value_column] = place
     code = Code(
@@ -134,6 +152,13 @@ def _encode_numbers(
         value_column=value_column,
     )
     return code, parts
+
+
+def _of_the_same_leaf(values: np.ndarray, support: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each number (float64 N) a draw from its leaf."""
+    codec = fit_numeric(values, Lattice(), rng, support=support)
+    tokens = codec.encode(values)
+    return codec.decode(tokens[:, 0], tokens[:, 1], rng)
 
 
 def _bounds(ordered: np.ndarray) -> tuple[float, float]:
@@ -152,6 +177,8 @@ def _encode_labels(
     number: int,
     min_support: int,
     rng: np.random.Generator,
+    *,
+    discrete: bool,
 ) -> tuple[Code, dict[str, np.ndarray], bool] | None:
     missing = cells.isna().to_numpy()
     labels = cells[~missing].astype(str)
@@ -168,7 +195,9 @@ def _encode_labels(
         places[rare] = rng.choice(len(kept), size=int(rare.sum()), p=usual / usual.sum())
     states, shares, states_in = _states(places, [*kept, None])
     state_column = f"s{number}" if len(states) > 1 else None
-    parts = {} if state_column is None else {state_column: _spread(states_in, shares, rng)}
+    parts = {}
+    if state_column is not None:
+        parts[state_column] = _numbered(states_in) if discrete else _spread(states_in, shares, rng)
     code = Code(states=states, shares=shares, state_column=state_column)
     return code, parts, bool(rare.any())
 
@@ -185,6 +214,11 @@ def _states(
     return tuple(labels[place] for place in order), tuple(shares.tolist()), rank[places]
 
 
+def _numbered(states: np.ndarray) -> np.ndarray:
+    """Return the numbers of states as text, object N."""
+    return states.astype(str).astype(object)
+
+
 def _spread(states: np.ndarray, shares: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
     """Return a uniform draw from each state's interval."""
     widths = np.array(shares)
@@ -192,15 +226,27 @@ def _spread(states: np.ndarray, shares: tuple[float, ...], rng: np.random.Genera
     return np.asarray(starts[states] + widths[states] * rng.uniform(size=len(states)))
 
 
-def decode(column: Column, code: Code, encoded: pd.DataFrame, n: int, *, seed: int) -> pd.Series:
+def decode(schema: Schema, codes: tuple[Code, ...], encoded: pd.DataFrame, n: int, *, seed: int) -> Dataset:
+    """Return the dataset of `n` rows that `encode` would make `encoded` of, but for what it leaves out."""
+    columns = {
+        number: decode_column(column, code, encoded, n, seed=seed)
+        for number, (column, code) in enumerate(zip(schema.columns, codes, strict=True))
+    }
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(n))
+    frame.columns = pd.Index(schema.names, dtype=object)
+    return Dataset(frame=frame, schema=schema)
+
+
+def decode_column(column: Column, code: Code, encoded: pd.DataFrame, n: int, *, seed: int) -> pd.Series:
     """Return a canonical column of `n` cells."""
     if code.id_format is not None:
         ids = IdCodec.from_json(dict(code.id_format)).draw(n, stream(seed, "unit interval", column.name))
         return pd.Series(ids, dtype=object)
     states = np.zeros(n, dtype=np.int64)
     if code.state_column is not None:
+        cells = encoded[code.state_column].to_numpy()
         inner = np.cumsum(code.shares)[:-1]
-        states = np.searchsorted(inner, encoded[code.state_column].to_numpy(), side="right")
+        states = cells.astype(np.int64) if cells.dtype == object else np.searchsorted(inner, cells, side="right")
     if column.kind in ("numeric", "datetime"):
         values = np.zeros(n) if code.low is None else np.full(n, code.low)
         if code.value_column is not None and code.low is not None and code.high is not None:
