@@ -18,7 +18,7 @@ from sources.dataset import Dataset
 from sources.schema import Column, Schema
 
 pytestmark = pytest.mark.gpu
-NEURAL = ("tabular.autoregressive", "tabular.vae")
+NEURAL = ("tabular.autoregressive", "tabular.vae", "tabular.gan")
 
 
 @pytest.fixture(autouse=True)

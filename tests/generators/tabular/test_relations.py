@@ -42,7 +42,9 @@ def holes(cells: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarr
 
 
 def moments(days: np.ndarray) -> pd.Series:
-    return (pd.Timestamp("2020-01-01") + pd.to_timedelta(pd.Series(days), unit="D")).astype("datetime64[us]")
+    known = pd.Series(np.nan_to_num(days))  # pandas computes with whatever lies in memory where a number is missing
+    when = (pd.Timestamp("2020-01-01") + pd.to_timedelta(known, unit="D")).astype("datetime64[us]")
+    return when.mask(np.isnan(days))
 
 
 def chain(column: Column, scale: float, missing: float, *, strict: bool, seed: int) -> Dataset:
