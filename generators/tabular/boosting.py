@@ -62,7 +62,8 @@ def fit_trees(
         rng: of the rows and columns of each tree.
 
     Returns:
-        The trees up to the best validation loss, and by how many nats a row they lower that loss (0: no tree helps).
+        The trees up to the best validation loss, and by how many standard errors they lower that loss (0: no tree
+        helps).
 
     """
     rows = np.concatenate([first, second], axis=1)
@@ -73,7 +74,7 @@ def fit_trees(
     weight_check = np.where(y_check > 0, 0.5 / max(checks[0].shape[1], 1), 0.5 / max(checks[1].shape[1], 1))
     score, score_check = np.zeros(len(y)), np.zeros(len(y_check))
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    best, best_trees = float(np.log(2.0)), 0
+    best, best_trees, gains = float(np.log(2.0)), 0, np.zeros(len(y_check))
     for _ in range(MAX_TREES):
         some = rng.permutation(len(y))[:TREE_ROWS] if len(y) > TREE_ROWS else np.arange(len(y))
         p = 1 / (1 + np.exp(-score[some]))
@@ -86,9 +87,10 @@ def fit_trees(
         found.append(tree)
         score += tree[2][_leaves(rows, tree[0], tree[1])]
         score_check += tree[2][_leaves(check, tree[0], tree[1])]
-        loss = float((weight_check * np.logaddexp(0.0, np.where(y_check > 0, -score_check, score_check))).sum())
+        losses = np.logaddexp(0.0, np.where(y_check > 0, -score_check, score_check))
+        loss = float((weight_check * losses).sum())
         if loss < best:
-            best, best_trees = loss, len(found)
+            best, best_trees, gains = loss, len(found), np.log(2.0) - losses
         elif len(found) - best_trees >= PATIENCE:
             break
     kept = found[:best_trees]
@@ -97,7 +99,8 @@ def fit_trees(
         thresholds=np.array([tree[1] for tree in kept], dtype=np.uint8).reshape(-1, DEPTH),
         values=np.array([tree[2] for tree in kept], dtype=np.float32).reshape(-1, 2**DEPTH),
     )
-    return trees, float(np.log(2.0)) - best
+    spread = float(np.sqrt((weight_check**2 * (gains - (weight_check * gains).sum()) ** 2).sum()))
+    return trees, (float(np.log(2.0)) - best) / spread if spread > 0 else 0.0
 
 
 def growing_s(num_rows: int, num_columns: int) -> float:

@@ -23,7 +23,8 @@ from generators.tabular.boosting import BINS, Trees, fit_trees, growing_s
 from generators.tabular.codec import Token
 from sources.randomness import derive, stream
 
-MIN_ROWS = 1_000  # fewer training rows tell noise from noise
+MIN_ROWS = 5_000  # fewer training rows teach the trees themselves: who was in training was easier to single out
+SURE = 3.0  # standard errors by which the trees must help on rows that they did not learn from
 MAX_ROWS = 60_000  # training rows that the trees look at
 POOL = 2  # rows drawn for the trees, for each training row
 CHECKED = 0.1  # of the rows are not learnt from, where nothing is held out already
@@ -151,8 +152,8 @@ def fit_density_ratio(
     pool = draw(POOL * len(train), derive(seed, "density ratio", "pool"))
     cut = round(len(pool) * float(checked.mean()))
     real, made = _binned(train, places, edges), _binned(pool, places, edges)
-    trees, gain = fit_trees(real[:, ~checked], made[:, cut:], (real[:, checked], made[:, :cut]), rng)
-    if gain <= 0:
+    trees, help_se = fit_trees(real[:, ~checked], made[:, cut:], (real[:, checked], made[:, :cut]), rng)
+    if help_se < SURE:
         return None
     bare = DensityRatio(trees=trees, places=places, edges=edges, cap=1.0, kept=1.0)
     weights = bare.weights(pool[:cut])

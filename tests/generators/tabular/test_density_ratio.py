@@ -34,7 +34,7 @@ def independent(n: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def ratio() -> DensityRatio:
-    train = tied(3000)
+    train = tied(6000)
     found = fit_density_ratio(independent, train, np.zeros(len(train), dtype=bool), TOKENS, seed=1)
     assert found is not None
     return found
@@ -48,7 +48,7 @@ def test_kept_rows_follow_the_training_law(ratio: DensityRatio) -> None:
     rows = ratio.draw(independent, 4000, seed=2)
     assert rows.shape == (4000, 2)
     assert agreeing(independent(4000, 2)) < 0.2
-    assert agreeing(rows) == pytest.approx(agreeing(tied(3000)), abs=0.05)
+    assert agreeing(rows) == pytest.approx(agreeing(tied(6000)), abs=0.05)
     assert np.bincount(rows[:, 0], minlength=SIZE) / 4000 == pytest.approx(1 / SIZE, abs=0.03)
 
 
@@ -62,13 +62,13 @@ def test_rows_given_in_part_follow_it_more_closely(ratio: DensityRatio) -> None:
 
 
 def test_nothing_is_corrected_where_nothing_differs() -> None:
-    train = independent(3000, 5)
+    train = independent(6000, 5)
     found = fit_density_ratio(independent, train, np.zeros(len(train), dtype=bool), TOKENS, seed=1)
     assert found is None or found.kept > 0.8
 
 
 def test_few_rows_correct_nothing() -> None:
-    train = tied(500)
+    train = tied(4900)
     assert fit_density_ratio(independent, train, np.zeros(len(train), dtype=bool), TOKENS, seed=1) is None
 
 
@@ -77,7 +77,7 @@ def test_labels_that_are_never_drawn_do_not_count_as_a_difference() -> None:
     pooled = tuple(
         Token(column=name, level="coarse", size=SIZE, parent=None, emit=emit, valid=None, ranks=None) for name in "ab"
     )
-    train = independent(4000, 5)
+    train = independent(9000, 5)
 
     def drawn(n: int, seed: int) -> np.ndarray:
         rows = independent(3 * n, seed)
@@ -90,8 +90,8 @@ def test_labels_that_are_never_drawn_do_not_count_as_a_difference() -> None:
 @pytest.mark.parametrize("name", ["tabular.autoregressive", "tabular.vae"])
 def test_a_loaded_model_corrects_as_the_saved_one(name: str, tmp_path: Path) -> None:
     rng = stream(0, "frame")
-    x = rng.normal(size=1100)
-    train = pd.DataFrame({"x": x, "y": np.abs(x) + rng.normal(size=1100) * 0.05, "c": rng.choice(list("uvw"), 1100)})
+    x = rng.normal(size=5100)
+    train = pd.DataFrame({"x": x, "y": np.abs(x) + rng.normal(size=5100) * 0.05, "c": rng.choice(list("uvw"), 5100)})
     family: Family = SYNTHESIZERS[name]
     synthesizer = family.build(family.config())
     dataset = conform(train, infer_schema(train))
