@@ -47,6 +47,7 @@ def agreeing(rows: np.ndarray) -> float:
 def test_kept_rows_follow_the_training_law(ratio: DensityRatio) -> None:
     rows = ratio.draw(independent, 4000, seed=2)
     assert rows.shape == (4000, 2)
+    assert ratio.draw(independent, 0, seed=2).shape == (0, 2)
     assert agreeing(independent(4000, 2)) < 0.2
     assert agreeing(rows) == pytest.approx(agreeing(tied(6000)), abs=0.05)
     assert np.bincount(rows[:, 0], minlength=SIZE) / 4000 == pytest.approx(1 / SIZE, abs=0.03)
