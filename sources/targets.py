@@ -62,9 +62,9 @@ class Targets:
         """Return the stated law in words, one sentence a column; it names columns and asked labels alone."""
         found = []
         for column, shares in self.shares.items():
-            parts = ", ".join(f"{label} {share:.4g}" for label, share in shares.items())
+            parts = ", ".join(f"{label} to {100 * share:.4g} %" for label, share in shares.items())
             rest = "; its other labels share the rest as before" if sum(shares.values()) < 1 - ROUNDING else ""
-            found.append(f"The shares of {column} are set: {parts} of all rows{rest}.")
+            found.append(f"Shares of {column} are set, {parts} of all rows{rest}.")
         if self.equal_rates is not None:
             labels = ", ".join(self.equal_rates.labels)
             over = " × ".join(self.equal_rates.over)

@@ -45,7 +45,7 @@ def test_a_rebalanced_run_keeps_its_statement_and_says_it_everywhere(
     people.to_csv("people.csv", index=False)
     (survey / "spec.yaml").write_text(SPEC + lenient())
     assert command_line(["run", "spec.yaml"]) == 0, capsys.readouterr()
-    said = "The shares of paid are set: yes 0.6 of all rows"
+    said = "Shares of paid are set, yes to 60 % of all rows"
     assert said in capsys.readouterr().out
     release = survey / "releases" / "people" / "1"
     rows = pd.read_csv(release / "data" / "data.csv")

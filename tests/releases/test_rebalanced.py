@@ -34,7 +34,7 @@ def test_card_reports_and_manifest_say_what_was_altered(published: Published, ke
     private = render_private(report=kept, verdict=decide(kept, kept.policy), pictures=None, schema=schema)
     for text in ((release / "README.md").read_text(), (release / "report.html").read_text(), private):
         assert "ltered on purpose" in text
-        assert "The shares of paid are set: yes" in text
+        assert "Shares of paid are set, yes to " in text
     manifest = read_manifest(release)
     assert Targets.from_json(manifest["rebalanced"]) == kept.targets
     assert set(manifest) == {*FIELDS, "rebalanced"}
