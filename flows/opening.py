@@ -151,16 +151,21 @@ def check_modelled(schema: Schema, *, place: str) -> None:
 
     Raises:
         FlowInputError: a column holds free text or images.
+        GeneratorInputError: personal details cannot be made, for want of Faker or of the locale in it.
 
     """
+    for locale in {column.locale for column in schema.columns} - {None}:
+        from generators.tabular.personal import check_locale  # noqa: PLC0415 - imports Faker
+
+        check_locale(str(locale))
     beyond = [column for column in schema.columns if column.kind in UNMODELLED]
     if beyond:
         shown = ", ".join(f'"{column.name}"' for column in beyond[:MOST_NAMED])
         raise FlowInputError(
             f"{place}: no synthesizer learns columns of kind {beyond[0].kind}",
             seen=shown + (f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""),
-            remedy="leave them out of the source, or set their kind under schema.columns: id (made anew), categorical "
-            "(repeated labels)",
+            remedy="set drop: true under schema.columns to leave them out, or their kind: id (made anew), categorical "
+            "(repeated labels); names and addresses: pii",
         )
 
 

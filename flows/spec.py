@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sources.schema import Kind, Role, Severity, Storage
+from sources.schema import Kind, Pii, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -95,7 +95,9 @@ class ColumnSpec(BaseModel):
     """What is known about one column; what is left out is inferred from the data."""
 
     model_config = STRICT
+    drop: bool | None = Field(default=None, description="leave the column out; the card and the contract say so")
     kind: Kind | None = Field(default=None, description="what the values mean")
+    pii: Pii | None = Field(default=None, description="sort of personal detail; made anew, never copied (kind: id)")
     role: Role | None = Field(default=None, description="what the judges take the column for")
     integer: bool | None = Field(default=None, description="numbers are whole")
     decimals: int | None = Field(default=None, ge=0, le=15, description="decimals that the numbers are written with")
@@ -124,6 +126,9 @@ class SchemaSpec(BaseModel):
     )
     order_key: str | None = Field(default=None, description="column that orders rows in time")
     rules: tuple[TableRuleSpec, ...] = Field(default=(), description="what holds between columns")
+    locale: str | None = Field(
+        default=None, description="language and country of made names and addresses, such as de_DE; left out: en_US"
+    )
 
 
 class BudgetSpec(BaseModel):

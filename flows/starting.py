@@ -20,7 +20,8 @@ from flows.spec import Spec
 from sources.conform import conform
 from sources.dataset import Dataset
 from sources.files import write_text
-from sources.inference import Finding, examine
+from sources.inference import Finding, empty_columns, examine
+from sources.overrides import ColumnOverrides, SchemaOverrides
 from sources.readers import read_table
 from sources.relations import find_deciding_labels, find_relations
 from sources.schema import Column, Schema
@@ -49,7 +50,8 @@ def init_command(source: str, output: Path | None, *, force: bool) -> Exit:
             raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
         check_folder(output.absolute().parent, option="--output")
     frame = read_table(source)
-    schema, findings = examine(frame)
+    empty = empty_columns(frame) if len(frame) else ()
+    schema, findings = examine(frame, SchemaOverrides(columns={name: ColumnOverrides(drop=True) for name in empty}))
     text = spec_text(source, frame, schema, findings)
     if output is None:
         sys.stdout.write(text)
@@ -75,11 +77,15 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
         "# What the columns are. Roles are yours to give: target (what a recipient will predict; at most one),",
         "# protected (groups that must be treated alike), quasi_identifier, secret, plain.",
         "schema:",
+        *_locale_lines(schema),
         "  # entity_key: …    a column that names the person or thing: its rows are never split over parts",
         "  columns:",
     ]
     for column, finding in zip(schema.columns, findings, strict=True):
         lines += _column_lines(column, finding, dataset.frame[column.name])
+    lines += [
+        f"    {_quoted(name)}: {{drop: true}}   # every cell is missing; it is left out" for name in schema.dropped
+    ]
     lines += _rule_lines(dataset)
     lines += [
         "",
@@ -145,14 +151,24 @@ def _forms(source: dict[str, Any]) -> list[dict[str, Any]]:
     return forms
 
 
+def _locale_lines(schema: Schema) -> list[str]:
+    """Return the line that says in which language personal details are made, where there are any."""
+    locales = {column.locale for column in schema.columns if column.locale is not None}
+    words = "language and country of made names and addresses (Faker's locales: de_DE, ja_JP, …)"
+    return [f"  locale: {locale}   # {words}" for locale in sorted(locales)]
+
+
 def _column_lines(column: Column, finding: Finding, cells: pd.Series) -> list[str]:
     notes = "; ".join((finding.reason, *finding.notes))
     missing = float(cells.isna().mean())
     if missing > 0:
         notes += f"; {100 * missing:.1f} % missing" if missing >= 0.001 else "; hardly any missing"  # noqa: PLR2004
     if column.kind in UNMODELLED:
-        notes += "; no synthesizer learns it: make it id (made anew) or categorical, or leave it out of the source"
+        notes += "; no synthesizer learns it: make it id (made anew) or categorical, or leave it out by drop: true"
     settings = [f"kind: {column.kind}", "role: plain"]
+    if column.pii is not None:
+        notes += "; personal details, made anew"
+        settings.insert(1, f"pii: {column.pii}")
     if column.missing_marks:
         settings.append(f"missing_marks: [{', '.join(_quoted(mark) for mark in column.missing_marks)}]")
     lines = [f"    {_quoted(column.name)}: {{{', '.join(settings)}}}   # {_one_line(notes)}"]

@@ -115,6 +115,13 @@ def _front_matter(provenance: Provenance, title: str, rows: int, formats: Sequen
     return "---\n" + "\n".join(lines) + "\n---"
 
 
+_PERSONAL = (
+    "Personal details are made up: e-mail addresses, telephone numbers and other numbers from ranges where none is "
+    "real; names and addresses from public lists, so that one may be somebody's by chance. They relate to no other "
+    "column."
+)
+
+
 def _columns(schema: Schema) -> str:
     rows = ["| column | kind | role | meaning | unit |", "|---|---|---|---|---|"]
     rows += [
@@ -122,10 +129,16 @@ def _columns(schema: Schema) -> str:
         f"| {escape(column.description)} | {escape(column.unit)} |"
         for column in schema.columns
     ]
+    if schema.dropped:
+        rows += ["", "Columns of the source that are left out: " + ", ".join(map(escape, schema.dropped)) + "."]
+    if any(column.pii is not None for column in schema.columns):
+        rows += ["", _PERSONAL]
     return "\n".join(rows)
 
 
 def _kind(column: Column) -> str:
+    if column.pii is not None:
+        return f"personal detail ({column.pii.replace('_', ' ')})"
     if column.kind == "numeric":
         return "whole number" if column.integer else "number"
     return {"boolean": "yes or no", "datetime": "time", "id": "identifier", "categorical": "label"}.get(

@@ -9,13 +9,15 @@ from sources.schema import Schema
 def public_schema(schema: Schema) -> dict[str, Any]:
     """Return names, kinds, roles, storage types and words of the columns as plain JSON values.
 
-    Rules, bins, labels and missing marks stay behind: inference may have read them from the source.
+    Columns that the spec leaves out are named, and personal details with their sort. Rules, bins, labels and missing
+    marks stay behind: inference may have read them from the source.
     """
     return {
         "format": "understudy schema",
         "format_version": 1,
         "entity_key": schema.entity_key,
         "order_key": schema.order_key,
+        **({"dropped": list(schema.dropped)} if schema.dropped else {}),
         "columns": [
             {
                 "name": column.name,
@@ -26,6 +28,7 @@ def public_schema(schema: Schema) -> dict[str, Any]:
                 "timezone": column.timezone,
                 "unit": column.unit,
                 "description": column.description,
+                **({} if column.pii is None else {"pii": column.pii, "locale": column.locale}),
             }
             for column in schema.columns
         ],

@@ -51,7 +51,7 @@ def _empty(draft: Draft) -> tuple[Column, str]:
     if draft.wishes.kind is None:
         raise SourceInputError(
             f'column "{draft.name}": every cell is missing',
-            remedy=f"drop the column, or say what it is: {draft.place}.kind",
+            remedy=f"leave it out ({draft.place}.drop: true), or say what it is: {draft.place}.kind",
         )
     kind = draft.wishes.kind
     storage: dict[Kind, Storage] = {"numeric": "float64", "boolean": "bool", "datetime": "timestamp"}

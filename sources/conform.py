@@ -66,7 +66,7 @@ def conform_loosely(frame: pd.DataFrame, schema: Schema) -> tuple[Dataset | None
     """Return `frame` as far as it fits `schema`, and where it does not.
 
     Cells of a wrong type become missing, fractions among whole numbers stay, extra columns are left out; the dataset
-    is None where columns are missing.
+    is None where columns are missing. Columns that the schema drops are left out and no misfit.
 
     Raises:
         SourceInputError: the frame has no columns, unnamed ones, or two of one name.
@@ -81,7 +81,7 @@ def conform_loosely(frame: pd.DataFrame, schema: Schema) -> tuple[Dataset | None
     found += [
         Mismatch(column=name, what="extra_column", words=f'column "{name}" is not in the schema')
         for name in frame.columns
-        if name not in schema.names
+        if name not in schema.names and name not in schema.dropped
     ]
     data = {}
     for column in schema.columns:

@@ -149,7 +149,11 @@ def contract_of(schema: Schema, *real: Dataset) -> Contract:
     part of the population holds it.
     """
     rows = pd.concat([part.frame for part in real], ignore_index=True) if real else None
-    rules = [ContractRule(id="table.columns", check="columns"), ContractRule(id="table.rows", check="rows")]
+    dropped = {"dropped": schema.dropped} if schema.dropped else {}
+    rules = [
+        ContractRule(id="table.columns", check="columns", declared=bool(dropped), arguments=dropped),
+        ContractRule(id="table.rows", check="rows"),
+    ]
     for column in schema.columns:
         rules.append(_type_rule(column, 0 if rows is None else len(rows)))
         rules.extend(_declared_rules(column))
@@ -389,8 +393,16 @@ def _missing_words(names: str, arguments: Mapping[str, Any]) -> str:
     )
 
 
+def _columns_words(_names: str, arguments: Mapping[str, Any]) -> str:
+    dropped = arguments.get("dropped", ())
+    left_out = ", ".join(f'"{name}"' for name in dropped)
+    return "the table has exactly the columns of the schema" + (
+        f", without {left_out} of the source" if dropped else ""
+    )
+
+
 _WORDS: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "columns": lambda _names, _arguments: "the table has exactly the columns of the schema",
+    "columns": _columns_words,
     "rows": lambda _names, _arguments: "the table has rows",
     "type": _type_words,
     "missing": _missing_words,

@@ -13,6 +13,7 @@ from sources.dataset import Dataset
 from sources.schema import Column, Schema
 
 _UNSAID = ("description", "unit", "missing_marks")  # words for the card, and marks of cells that are missing now
+_LATER = ("pii", "locale")  # said by few columns; silent ones have the fingerprint that they had before
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -50,6 +51,11 @@ def _schema_bytes(schema: Schema) -> bytes:
     for column in plain["columns"]:
         for key in _UNSAID:
             del column[key]
+        for key in _LATER:
+            if column[key] is None:
+                del column[key]
+    if not plain["dropped"]:
+        del plain["dropped"]
     return json.dumps(plain, sort_keys=True, ensure_ascii=True).encode()
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from sources import column_kinds
-from sources.cells import cells_of
+from sources import column_kinds, personal
+from sources.cells import Cells, cells_of
 from sources.errors import SourceInputError
 from sources.overrides import ColumnOverrides, SchemaOverrides
-from sources.schema import Column, Kind, Rules, Schema, Storage
+from sources.schema import PII_KEYS, Column, Kind, Rules, Schema, Storage
+from sources.words import STRONG_MARKS
 
 MAX_COLUMNS = 4096
 
@@ -57,8 +58,9 @@ def infer_common(frames: Sequence[pd.DataFrame], overrides: SchemaOverrides | No
     first, *others = frames
     for frame in (first, *others):
         check_names(frame)
+    dropped = () if overrides is None else overrides.dropped
     for other in others:
-        missing = [name for name in first.columns if name not in other.columns]
+        missing = [name for name in first.columns if name not in (*other.columns, *dropped)]
         if missing:
             raise SourceInputError(
                 f'the tables differ: column "{missing[0]}" is missing in one', remedy="give tables with one header"
@@ -67,6 +69,9 @@ def infer_common(frames: Sequence[pd.DataFrame], overrides: SchemaOverrides | No
         return infer_schema(first, overrides)
     data: dict[str, Any] = {}
     for name in first.columns:
+        if name in dropped:
+            data[name] = pd.Series([None] * sum(map(len, frames)), dtype=object)  # not looked at
+            continue
         parts = [frame[name] for frame in frames]
         same = all(part.dtype == parts[0].dtype for part in parts)
         data[name] = pd.concat(parts if same else [part.astype(object) for part in parts], ignore_index=True)
@@ -82,12 +87,17 @@ def examine(frame: pd.DataFrame, overrides: SchemaOverrides | None = None) -> tu
         raise SourceInputError("the table has no rows", remedy="give a table with rows under its header")
     columns, findings = [], []
     for name in frame.columns:
+        if name in overrides.dropped:
+            continue
         wishes = overrides.columns.get(name, ColumnOverrides())
-        if name == overrides.entity_key and wishes.kind is None:
-            wishes = replace(wishes, kind="id")
-        column, finding = _examine_column(frame[name], wishes, f"{overrides.place}.columns.{name}")
+        is_key = name == overrides.entity_key
+        column, finding = _examine_column(
+            frame[name], wishes, f"{overrides.place}.columns.{name}", is_key=is_key, locale=overrides.locale
+        )
         columns.append(column)
         findings.append(finding)
+    if not columns:
+        raise SourceInputError(f"{overrides.place}: every column is left out", remedy="take out drop at one at least")
     targets = [column.name for column in columns if column.role == "target"]
     if len(targets) > 1:
         raise SourceInputError(
@@ -98,8 +108,23 @@ def examine(frame: pd.DataFrame, overrides: SchemaOverrides | None = None) -> tu
         entity_key=overrides.entity_key,
         order_key=overrides.order_key,
         rules=overrides.rules,
+        dropped=overrides.dropped,
     )
     return schema, tuple(findings)
+
+
+def empty_columns(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the names of columns of the raw `frame` that have nothing but missing cells."""
+    check_names(frame)
+    empty = []
+    for name in frame.columns:
+        cells = cells_of(frame[name])
+        present = cells.series.dropna()
+        if cells.physical == "text":
+            present = present[[text.strip() not in STRONG_MARKS for text in present]]
+        if present.empty:
+            empty.append(str(name))
+    return tuple(empty)
 
 
 def check_names(frame: pd.DataFrame) -> None:
@@ -129,17 +154,23 @@ def check_names(frame: pd.DataFrame) -> None:
         seen.add(name)
 
 
-def _examine_column(series: pd.Series, wishes: ColumnOverrides, place: str) -> tuple[Column, Finding]:
-    if wishes.kind == "image":
+def _examine_column(
+    series: pd.Series, said: ColumnOverrides, place: str, *, is_key: bool, locale: str
+) -> tuple[Column, Finding]:
+    if said.kind == "image":
         raise SourceInputError(f"{place}.kind: a table's cells are no images", remedy="choose another kind")
     cells = cells_of(series)
+    wishes, told = _with_sort(said, cells, str(series.name), is_key=is_key)
     draft = column_kinds.Draft(name=str(series.name), cells=cells, wishes=wishes, place=place, notes=list(cells.notes))
     column, reason = column_kinds.read(draft)
     column = _stored(column, wishes, place)
-    rules = _rules(column, wishes, unique=column.kind == "id" and draft.unique)
+    key = column.kind == "id" and (wishes.pii is None or wishes.pii in PII_KEYS)
+    rules = _rules(column, wishes, unique=key and draft.unique)
     column = replace(
         column,
         role=wishes.role or "plain",
+        pii=wishes.pii,
+        locale=None if wishes.pii is None else locale,
         positive=wishes.positive,
         threshold=wishes.threshold,
         bins=wishes.bins,
@@ -147,9 +178,23 @@ def _examine_column(series: pd.Series, wishes: ColumnOverrides, place: str) -> t
         unit=wishes.unit or column.unit,
         rules=rules,
     )
-    if wishes.kind is not None:
+    if told:
+        reason = told
+    elif wishes.kind is not None:
         reason = "the spec says so"
     return column, Finding(column=column.name, kind=column.kind, reason=reason, notes=tuple(draft.notes))
+
+
+def _with_sort(said: ColumnOverrides, cells: Cells, name: str, *, is_key: bool) -> tuple[ColumnOverrides, str]:
+    """Return the wishes with the sort of personal detail that the cells show where the spec is silent, and why."""
+    silent = all(wish is None for wish in (said.kind, said.pii, said.truth, said.datetime_format, said.decimals))
+    if silent and said.integer is None and said.role in (None, "plain", "quasi_identifier", "secret"):
+        found = personal.sort_of(name, cells)
+        if found is not None:
+            return replace(said, kind="id", pii=found[0]), found[1]
+    if said.kind is None and (is_key or said.pii is not None):
+        return replace(said, kind="id"), ""
+    return said, ""
 
 
 def _stored(column: Column, wishes: ColumnOverrides, place: str) -> Column:

@@ -1,5 +1,6 @@
 """What the author of a spec says about the columns: kinds, roles, keys, rules; inference decides the rest."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
@@ -7,8 +8,10 @@ from typing import Any, get_args
 import pandas as pd
 
 from sources.errors import SourceInputError, did_you_mean
-from sources.schema import KINDS, ROLES, Kind, Role, Severity, Storage, TableRule, TableRuleKind
+from sources.schema import KINDS, ROLES, Kind, Pii, Role, Severity, Storage, TableRule, TableRuleKind
 
+LOCALE = "en_US"  # Faker's own default
+_LOCALE_FORM = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
 _TEXT, _NUMBER, _COUNT, _FLAG, _TEXTS, _NUMBERS = "text", "number", "whole number", "true or false", "texts", "numbers"
 
 
@@ -27,9 +30,14 @@ class RuleOverrides:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnOverrides:
-    """What a spec says about one column; None is silence (see `sources.schema.Column` for the meaning)."""
+    """What a spec says about one column; None is silence (see `sources.schema.Column` for the meaning).
 
+    A column with `drop` is left out: nothing else that is said of it counts, and none of its cells is looked at.
+    """
+
+    drop: bool | None = None
     kind: Kind | None = None
+    pii: Pii | None = None
     role: Role | None = None
     positive: str | None = None
     threshold: float | None = None
@@ -54,6 +62,7 @@ class SchemaOverrides:
         columns: column name -> what the spec says about it.
         entity_key, order_key: see `sources.schema.Schema`.
         rules: rules over several columns.
+        locale: language and country of made personal details, such as `de_DE`.
         place: where the section stands, for messages.
 
     """
@@ -62,7 +71,13 @@ class SchemaOverrides:
     entity_key: str | None = None
     order_key: str | None = None
     rules: tuple[TableRule, ...] = ()
+    locale: str = LOCALE
     place: str = "schema"
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The columns that are left out."""
+        return tuple(name for name, said in self.columns.items() if said.drop)
 
     def check_names(self, known: Iterable[str]) -> None:
         """Raise `SourceInputError` where the overrides name a column that the table does not have."""
@@ -82,7 +97,8 @@ class SchemaOverrides:
 
 
 _COLUMN_KEYS: dict[str, str | tuple[str, ...]] = {
-    "kind": KINDS, "role": ROLES, "positive": _TEXT, "threshold": _NUMBER, "bins": _NUMBERS, "integer": _FLAG,
+    "drop": _FLAG, "kind": KINDS, "pii": get_args(Pii),
+    "role": ROLES, "positive": _TEXT, "threshold": _NUMBER, "bins": _NUMBERS, "integer": _FLAG,
     "decimals": _COUNT, "storage": get_args(Storage), "missing_marks": _TEXTS, "timezone": _TEXT,
     "datetime_format": _TEXT, "truth": _TEXTS, "description": _TEXT, "unit": _TEXT,
 }  # fmt: skip
@@ -105,7 +121,12 @@ def from_mapping(plain: Mapping[str, Any], *, place: str = "schema") -> SchemaOv
         SourceInputError: an unknown key (with the nearest known one) or a value of the wrong type.
 
     """
-    _known_keys(plain, ("columns", "entity_key", "order_key", "rules"), place)
+    _known_keys(plain, ("columns", "entity_key", "order_key", "rules", "locale"), place)
+    locale = _typed(plain.get("locale"), _TEXT, f"{place}.locale") or LOCALE
+    if _LOCALE_FORM.fullmatch(locale) is None:
+        raise SourceInputError(
+            f"{place}.locale: not a language and a country", seen=locale, remedy="write en_US, de_DE or ja_JP"
+        )
     columns = {}
     for name, entry in _mapping(plain.get("columns"), f"{place}.columns").items():
         columns[str(name)] = _column(_mapping(entry, f"{place}.columns.{name}"), f"{place}.columns.{name}")
@@ -114,6 +135,7 @@ def from_mapping(plain: Mapping[str, Any], *, place: str = "schema") -> SchemaOv
         entity_key=_typed(plain.get("entity_key"), _TEXT, f"{place}.entity_key"),
         order_key=_typed(plain.get("order_key"), _TEXT, f"{place}.order_key"),
         rules=_table_rules(plain.get("rules"), f"{place}.rules"),
+        locale=locale,
         place=place,
     )
 
@@ -121,6 +143,16 @@ def from_mapping(plain: Mapping[str, Any], *, place: str = "schema") -> SchemaOv
 def _column(entry: Mapping[str, Any], place: str) -> ColumnOverrides:
     _known_keys(entry, (*_COLUMN_KEYS, "rules"), place)
     values = {key: _typed(entry.get(key), shape, f"{place}.{key}") for key, shape in _COLUMN_KEYS.items()}
+    if values["drop"] and values["role"] not in (None, "plain"):
+        raise SourceInputError(
+            f"{place}: a column that is left out has no role", seen=values["role"], remedy="take out drop, or the role"
+        )
+    if values["pii"] is not None and values["kind"] not in (None, "id"):
+        raise SourceInputError(
+            f"{place}.pii: personal details are made anew, which columns of kind {values['kind']} are not",
+            seen=values["pii"],
+            remedy="leave the kind out, or set kind: id",
+        )
     if values["truth"] is not None and len(set(values["truth"])) != 2:  # noqa: PLR2004 - false and true
         raise SourceInputError(f"{place}.truth: needs two different texts", remedy="write [no, yes]: false, then true")
     if values["timezone"] is not None and not _is_zone(values["timezone"]):

@@ -14,6 +14,16 @@ Role = Literal["plain", "target", "protected", "quasi_identifier", "secret"]
 Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date"]
 Severity = Literal["error", "warning"]
 TableRuleKind = Literal["greater_or_equal", "greater", "unique", "sum"]
+Pii = Literal[
+    "email", "phone_number", "ssn", "credit_card_number", "iban", "ipv4_address", "ipv6_address", "url", "name",
+    "first_name", "last_name", "street_address", "address", "city", "postcode", "country", "company", "job",
+]  # fmt: skip
+"""Sorts of personal details (personally identifiable information), by the names that Faker and SDV give them."""
+
+PII_KEYS: frozenset[Pii] = frozenset(
+    {"email", "phone_number", "ssn", "credit_card_number", "iban", "ipv4_address", "ipv6_address", "url"}
+)
+"""Sorts that point at one person or machine each: no made one is ever one of the source."""
 
 KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text", "image", "id")
 ROLES: tuple[Role, ...] = ("plain", "target", "protected", "quasi_identifier", "secret")
@@ -60,6 +70,8 @@ class Column:
         timezone: the zone in which a datetime column is written (`UTC`, `Europe/Prague`), or None for naive times.
         datetime_format: how a datetime column is written as text (strptime), or None for ISO 8601.
         truth: how a boolean column is written as text, (false, true) such as ("no", "yes"); None for 0/1.
+        pii: the sort of personal detail that an id column holds, made anew of its sort; None for other ids.
+        locale: language and country of made personal details, such as `de_DE`; None where there are none.
         description, unit: words for the card.
         rules: the column's part of the contract.
 
@@ -78,6 +90,8 @@ class Column:
     timezone: str | None = None
     datetime_format: str | None = None
     truth: tuple[str, str] | None = None
+    pii: Pii | None = None
+    locale: str | None = None
     description: str = ""
     unit: str = ""
     rules: Rules = field(default_factory=Rules)
@@ -111,6 +125,7 @@ class Schema:
         entity_key: the column that names the person or thing a row belongs to; its rows never straddle the split.
         order_key: the column that orders rows in time.
         rules: what holds between columns.
+        dropped: columns of the source that the spec leaves out; no row holds them.
 
     Raises:
         SourceInputError: names repeat, a key names no column, or a rule compares or adds what it cannot.
@@ -121,6 +136,7 @@ class Schema:
     entity_key: str | None = None
     order_key: str | None = None
     rules: tuple[TableRule, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check names and keys."""

@@ -25,6 +25,7 @@ def from_json(plain: Mapping[str, Any]) -> Schema:
         entity_key=plain["entity_key"],
         order_key=plain["order_key"],
         rules=tuple(TableRule(**{key: _tuple(value) for key, value in rule.items()}) for rule in plain["rules"]),
+        dropped=tuple(plain.get("dropped", ())),
     )
 
 

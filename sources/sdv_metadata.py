@@ -4,11 +4,11 @@ Written in the form of SDV 2 (`V2`); read in that form and in the older ones (`V
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 from sources.errors import SourceInputError
 from sources.overrides import ColumnOverrides, SchemaOverrides
-from sources.schema import Kind, Schema
+from sources.schema import Kind, Pii, Schema
 
 _SDTYPES: dict[Kind, str] = {
     "numeric": "numerical",
@@ -34,12 +34,16 @@ _KINDS: dict[str, Kind | None] = {
 def to_sdv(schema: Schema, *, table: str = "table") -> dict[str, Any]:
     """Return SDV 2 metadata of one table: sdtypes, the primary key, and the keys of sequences.
 
-    The primary key is the first id column whose values never repeat. Only a sequence key that repeats makes the table
-    a set of sequences.
+    The primary key is the first id column whose values never repeat, personal details last. Only a sequence key that
+    repeats makes the table a set of sequences.
     """
-    columns: dict[str, Any] = {column.name: {"sdtype": _SDTYPES[column.kind]} for column in schema.columns}
+    columns: dict[str, Any] = {
+        column.name: {"sdtype": _SDTYPES[column.kind]} if column.pii is None else {"sdtype": column.pii, "pii": True}
+        for column in schema.columns
+    }
     plain: dict[str, Any] = {"columns": columns}
-    unique = [column.name for column in schema.columns if column.kind == "id" and column.rules.unique]
+    keys = [column for column in schema.columns if column.kind == "id" and column.rules.unique]
+    unique = [column.name for column in sorted(keys, key=lambda column: column.pii is not None)]
     if unique:
         plain["primary_key"] = unique[0]
     if schema.entity_key is not None and schema.entity_key not in unique:
@@ -66,14 +70,17 @@ def from_sdv(plain: Mapping[str, Any], *, table: str | None = None) -> SchemaOve
     try:
         for name, said in entry["columns"].items():
             sdtype = str(said["sdtype"])
-            kind = _KINDS.get(sdtype, "text")  # SDV's personal sdtypes (name, email, city) are texts
+            if sdtype in get_args(Pii):
+                columns[str(name)] = ColumnOverrides(kind="id", pii=cast("Pii", sdtype))
+                continue
+            kind = _KINDS.get(sdtype, "text")  # personal sdtypes that are made by no rule of ours are texts
             form = said.get("datetime_format") if kind == "datetime" else None
             columns[str(name)] = ColumnOverrides(kind=kind, datetime_format=form)
     except (TypeError, KeyError, AttributeError) as error:
         raise _no_metadata() from error
     primary = entry.get("primary_key")
     if isinstance(primary, str) and primary in columns:
-        columns[primary] = ColumnOverrides(kind="id")
+        columns[primary] = ColumnOverrides(kind="id", pii=columns[primary].pii)
     return SchemaOverrides(
         columns=columns,
         entity_key=_key(entry.get("sequence_key")),

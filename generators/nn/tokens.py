@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from generators.nn.clusters import ClusterInput
 from generators.nn.segments import offsets_of
 
 LEAF_KNOTS = 33  # of the function of rank that a number's coarse and fine token make together
@@ -57,10 +58,11 @@ class TokenTable(nn.Module):
         self.register_buffer("left", torch.cat(left), persistent=False)
         self.register_buffer("share", share_all, persistent=False)
 
-    def forward(self) -> Tensor:
-        """Return all vectors, V width."""
-        low, high = self.shared[self.left], self.shared[self.left + 1]
-        vectors: Tensor = self.own + self.share[:, :1] * low + self.share[:, 1:] * high
+    def forward(self, begin: int = 0, end: int | None = None) -> Tensor:
+        """Return all vectors, V width, or those from `begin` to `end`."""
+        left, share = self.left[begin:end], self.share[begin:end]
+        low, high = self.shared[left], self.shared[left + 1]
+        vectors: Tensor = self.own[begin:end] + share[:, :1] * low + share[:, 1:] * high
         return vectors
 
 
@@ -107,6 +109,7 @@ class TokenInput(nn.Module):
         embedding: E.
         width: H.
         leaves: fine position -> (its coarse position, ranks of the pairs as in `LeafTable`).
+        clusters: fine position -> (its coarse position, which pairs there are as in `ClusterInput`).
 
     """
 
@@ -116,7 +119,9 @@ class TokenInput(nn.Module):
         ranks: Sequence[np.ndarray | None],
         embedding: int,
         width: int,
+        *,
         leaves: Mapping[int, tuple[int, np.ndarray]] | None = None,
+        clusters: Mapping[int, tuple[int, np.ndarray]] | None = None,
     ) -> None:
         """Build the table of all tokens, each position's unknown one included."""
         super().__init__()
@@ -136,6 +141,12 @@ class TokenInput(nn.Module):
             ("begin", offsets_of([shape[0] * shape[1] for shape in shapes])[:-1]),
         ):
             self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
+        self.leaf_number = {place: number for number, place in enumerate(leaves)}
+        clusters = clusters or {}
+        self.members = nn.ModuleDict(
+            {str(place): ClusterInput(valid, embedding) for place, (_, valid) in clusters.items()}
+        )
+        self.member_coarse = {place: parent for place, (parent, _) in clusters.items()}
 
     starts: Tensor
     fine: Tensor
@@ -154,26 +165,45 @@ class TokenInput(nn.Module):
             table = torch.cat([leaf().flatten(0, 1) for leaf in self.leaves])
             of_leaves = nn.functional.embedding(place, table) * known[:, :, None]
             vectors = vectors.index_add(1, self.fine, of_leaves)
+        for at, parent in self.member_coarse.items():
+            own = self.members[str(at)](tokens[:, parent], tokens[:, at])
+            vectors = vectors.index_add(1, torch.tensor([at], device=tokens.device), own[:, None])
         features: Tensor = self.project(vectors.flatten(1))
         return features
 
     @torch.no_grad()
-    def tables(self) -> tuple[Tensor, list[Tensor]]:
-        """Return (features of a wholly unknown row, H; for each position what each token adds to it, size H).
-
-        What a fine token adds depends on its coarse one: coarse-size size H.
-        """
+    def start(self) -> Tensor:
+        """Return the features of a wholly unknown row, H."""
         start = self.project.bias.clone()
-        gains = []
-        vectors = self.table()
-        weights = torch.split(self.project.weight, self.embedding, dim=1)
-        leaves = dict(zip(self.fine.tolist(), self.leaves, strict=True))
-        for place, (begin, end, weight) in enumerate(zip(self.offsets[:-1], self.offsets[1:], weights, strict=True)):
-            rows = vectors[begin:end] @ weight.T  # size + 1, H
+        for place in range(len(self.offsets) - 1):
+            rows, _ = self._rows(place)
             start += rows[-1]
-            gain = rows[:-1] - rows[-1]
-            gains.append(gain + leaves[place]() @ weight.T if place in leaves else gain)
-        return start, gains
+        return start
+
+    @torch.no_grad()
+    def gain(self, place: int, tokens: Tensor) -> Tensor:
+        """Return what the tokens (int64 B T) at `place` add to the features of rows that lack them, B H.
+
+        What a fine token adds depends on its coarse one. The table that is read takes little memory only because it is
+        made for one position at a time.
+        """
+        rows, weight = self._rows(place)
+        gains = rows[:-1] - rows[-1]
+        if place in self.leaf_number:
+            number = self.leaf_number[place]
+            gains = gains + self.leaves[number]() @ weight.T
+            leaf: Tensor = gains[tokens[:, int(self.coarse[number])], tokens[:, place]]
+            return leaf
+        own: Tensor = gains[tokens[:, place]]
+        if place in self.member_coarse:
+            own = own + self.members[str(place)](tokens[:, self.member_coarse[place]], tokens[:, place]) @ weight.T
+        return own
+
+    def _rows(self, place: int) -> tuple[Tensor, Tensor]:
+        """Return (what each token at `place` adds to the features, the unknown one last, size + 1 H; the weights)."""
+        begin, end = self.offsets[place : place + 2]
+        weight = self.project.weight[:, place * self.embedding : (place + 1) * self.embedding]
+        return self.table(begin, end) @ weight.T, weight
 
 
 class TokenHeads(nn.Module):

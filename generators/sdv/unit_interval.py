@@ -14,6 +14,7 @@ from generators.base import GeneratorInputError
 from generators.tabular.entities import entities_of, one_each
 from generators.tabular.identifiers import IdCodec, fit_declared_id
 from generators.tabular.numeric import LEAF_ROWS, Lattice, fit_numeric
+from generators.tabular.personal import person_of
 from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
@@ -229,7 +230,7 @@ def _spread(states: np.ndarray, shares: tuple[float, ...], rng: np.random.Genera
 def decode(schema: Schema, codes: tuple[Code, ...], encoded: pd.DataFrame, n: int, *, seed: int) -> Dataset:
     """Return the dataset of `n` rows that `encode` would make `encoded` of, but for what it leaves out."""
     columns = {
-        number: decode_column(column, code, encoded, n, seed=seed)
+        number: decode_column(column, code, encoded, n, seed=seed, person=person_of(schema, column))
         for number, (column, code) in enumerate(zip(schema.columns, codes, strict=True))
     }
     frame = pd.DataFrame(columns, index=pd.RangeIndex(n))
@@ -237,10 +238,14 @@ def decode(schema: Schema, codes: tuple[Code, ...], encoded: pd.DataFrame, n: in
     return Dataset(frame=frame, schema=schema)
 
 
-def decode_column(column: Column, code: Code, encoded: pd.DataFrame, n: int, *, seed: int) -> pd.Series:
-    """Return a canonical column of `n` cells."""
+def decode_column(
+    column: Column, code: Code, encoded: pd.DataFrame, n: int, *, seed: int, person: tuple[str, ...] = ()
+) -> pd.Series:
+    """Return a canonical column of `n` cells; personal details are those of `person`, by default of nobody else."""
     if code.id_format is not None:
-        ids = IdCodec.from_json(dict(code.id_format)).draw(n, stream(seed, "unit interval", column.name))
+        ids = IdCodec.from_json(dict(code.id_format)).draw(
+            n, stream(seed, "unit interval", *(person or (column.name,)))
+        )
         return pd.Series(ids, dtype=object)
     states = np.zeros(n, dtype=np.int64)
     if code.state_column is not None:

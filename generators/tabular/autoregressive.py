@@ -5,7 +5,8 @@ hidden tokens at once: in some rows a random part of random size, so that any co
 rejection; in most what follows a prefix of the sampling order, because that is what unconditional sampling asks for,
 and there the very next token weighs more than the later ones. Each row's loss is weighted by T / hidden, after Uria,
 Murray and Larochelle 2014 (arXiv 1310.1757, equation 9) and Hoogeboom et al. 2022 (arXiv 2110.02037). Sampling fills
-columns from low to high entropy, with stratified uniforms per column. Validation is the exact likelihood in that order.
+columns from low to high entropy, with stratified uniforms per column. Validation is the exact likelihood in that order,
+and where held-out rows do not show that the network is worth it a mixture of latent classes stands in (`fall_back`).
 
 # B batch, T tokens of a row, V sizes of all tokens together, H width
 """
@@ -20,15 +21,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, OnStep
 from generators.device import Device, resolve
-from generators.nn.segments import segmented_cross_entropy
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
 from generators.tabular.conditions import known_tokens
 from generators.tabular.density_ratio import CANDIDATES, MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
+from generators.tabular.fall_back import fit_fall_back
+from generators.tabular.latent_classes import LatentClasses
 from generators.tabular.masked import MaskedNetwork, draw_rows
+from generators.tabular.masked_objective import MaskedObjective
 from generators.tabular.model_files import load_model, save_model
 from generators.training import checkpoint, loop
 from generators.training.batches import ShuffledRows, hold_out
@@ -61,6 +64,8 @@ class Config:
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping.
+        fall_back: keep a mixture of latent classes, or independent columns, instead of the network where held-out rows
+            do not show that the network predicts them better (`fall_back`).
         correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
@@ -81,6 +86,7 @@ class Config:
     ema_decay: float = 0.999
     patience: int = 12
     validation_share: float = 0.1
+    fall_back: bool = True
     correct: bool = True
     codec: CodecConfig = field(default_factory=CodecConfig)
     device: str = "auto"
@@ -104,7 +110,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What `fit` or `load` leaves behind; `network` is None where no column needs one."""
+    """What `fit` or `load` leaves behind; `network` is None where no column needs one, or a `mixture` is kept."""
 
     codec: TableCodec
     network: MaskedNetwork | None
@@ -112,31 +118,32 @@ class Fitted:
     device: Device
     config: Config
     ratio: DensityRatio | None = None
+    mixture: LatentClasses | None = None
 
     def draw(self, n: int, seed: int) -> np.ndarray:
-        """Return `n` rows of tokens, int N T, as the network draws them."""
-        assert self.network is not None
+        """Return `n` rows of tokens, int N T, as the network or the mixture draws them."""
         unknown = np.full((n, len(self.codec.tokens)), -1, dtype=self.codec.dtype)
-        return draw_rows(self.network, self.codec.tokens, self.order, unknown, {}, device=self.device, seed=seed)
+        return self._completed(unknown, {}, seed)
 
     def draw_given(self, known: np.ndarray, allowed: Mapping[int, np.ndarray], *, seed: int) -> np.ndarray:
         """Return `known` tokens (int N T, -1 unknown) with the unknown ones drawn; `allowed` as in `draw_rows`."""
-        assert self.network is not None
         copies = 1 if self.ratio is None else CANDIDATES
         pieces = [known[:0]]
         for start in range(0, len(known), GIVEN_ROWS):
             piece = slice(start, start + GIVEN_ROWS)
-            candidates = draw_rows(
-                self.network,
-                self.codec.tokens,
-                self.order,
+            candidates = self._completed(
                 known[piece].repeat(copies, axis=0),
                 {place: mask[piece].repeat(copies, axis=0) for place, mask in allowed.items()},
-                device=self.device,
-                seed=derive(seed, "given", start),
+                derive(seed, "given", start),
             )
             pieces.append(candidates if self.ratio is None else self.ratio.choose(candidates, seed=seed + start))
         return np.concatenate(pieces)
+
+    def _completed(self, known: np.ndarray, allowed: Mapping[int, np.ndarray], seed: int) -> np.ndarray:
+        if self.mixture is not None:
+            return self.mixture.draw(known, allowed, seed=seed)
+        assert self.network is not None
+        return draw_rows(self.network, self.codec.tokens, self.order, known, allowed, device=self.device, seed=seed)
 
 
 class Autoregressive:
@@ -167,28 +174,35 @@ class Autoregressive:
         codec = fit_codec(train, config.codec, seed=derive(seed, NAME, "codec"))
         data = codec.encode(train.frame)
         notes = codec.notes(train.frame)
-        if not codec.tokens:
-            self._fitted = Fitted(codec=codec, network=None, order=(), device=device, config=config)
+        entities = _entities(train)
+        held_out = hold_out(len(train), seed=derive(seed, NAME), share=config.validation_share, groups=entities)
+        fall_back = None
+        if config.fall_back and config.validation_share and codec.tokens:
+            fall_back = fit_fall_back(data, held_out, codec.tokens, seed=derive(seed, NAME), groups=entities)
+        if not codec.tokens or (fall_back is not None and not fall_back.decides):
+            mixture = None if fall_back is None else fall_back.refitted()
+            self._fitted = Fitted(codec=codec, network=None, order=(), device=device, config=config, mixture=mixture)
             return FitReport(
                 family=NAME,
                 steps=0,
                 stopped_by="closed_form",
                 seconds=time.monotonic() - began_s,
-                parameters=0,
+                parameters=0 if mixture is None else mixture.parameters,
                 device=device.name,
                 precision=device.precision,
-                notes=notes,
+                notes=notes if fall_back is None or mixture is None else (*notes, fall_back.note(mixture)),
             )
         marginals = [np.bincount(data[:, place], minlength=size) for place, size in enumerate(codec.sizes)]
         order = _order(codec.tokens, marginals)
         with isolated_rng(derive(seed, NAME, "initial weights"), device.torch):
             network = _network(codec, config)
-            network.begin_at([torch.from_numpy((counts + LAPLACE) / counts.sum()) for counts in marginals])
+            network.begin_at([torch.from_numpy((counts + LAPLACE) / counts.sum()) for counts in marginals], data)
         network.to(device.torch)
-        held_out = hold_out(len(train), seed=derive(seed, NAME), share=config.validation_share, groups=_entities(train))
         rows = torch.from_numpy(data[~held_out]).to(device.torch)
         picks = ShuffledRows(len(rows), config.batch_size or 1, seed=derive(seed, NAME, "batches"))
-        objective = _Objective(network, codec.tokens, order, config)
+        objective = MaskedObjective(
+            network, codec.tokens, order, prefix_share=config.prefix_share, next_weight=config.next_weight
+        )
         matrices = [p for p in network.parameters() if p.ndim > 1]
         vectors = [p for p in network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -198,10 +212,10 @@ class Autoregressive:
             fused=True,
         )
         fitted = Fitted(codec=codec, network=network, order=order, device=device, config=config)
-        reserve_s = 0.0
+        reserve_s = 0.0 if fall_back is None else fall_back.refit_s
         if config.correct and budget.seconds is not None:
             network.eval()
-            reserve_s = min(correction_s(fitted.draw, len(train), len(codec.tokens)), MOST_CORRECTION * budget.seconds)
+            reserve_s += min(correction_s(fitted.draw, len(train), len(codec.tokens)), MOST_CORRECTION * budget.seconds)
         trained = loop.train(
             loop.Recipe(
                 networks=network,
@@ -225,7 +239,15 @@ class Autoregressive:
             spent_s=time.monotonic() - began_s,
             reserve_s=reserve_s,
         )
-        correcting_s = time.monotonic()
+        trained_s = time.monotonic()
+        parameters, best = sum(p.numel() for p in network.parameters()), trained.best
+        if fall_back is not None:
+            nats = objective.row_nats(torch.from_numpy(fall_back.unseen).to(device.torch), device)
+            if not fall_back.loses_to(nats):
+                mixture = fall_back.refitted()
+                fitted = replace(fitted, network=None, mixture=mixture)
+                parameters, best = mixture.parameters, float(fall_back.nats.mean())
+                notes = (*notes, fall_back.note(mixture))
         if config.correct:
             ratio = fit_density_ratio(fitted.draw, data, held_out, codec.tokens, seed=derive(seed, NAME))
             fitted = replace(fitted, ratio=ratio)
@@ -234,9 +256,9 @@ class Autoregressive:
             family=NAME,
             steps=trained.steps,
             stopped_by=trained.stopped_by,
-            seconds=trained.seconds + time.monotonic() - correcting_s,
-            parameters=sum(p.numel() for p in network.parameters()),
-            best=trained.best,
+            seconds=trained.seconds + time.monotonic() - trained_s,
+            parameters=parameters,
+            best=best,
             device=device.name,
             precision=device.precision,
             history=trained.history,
@@ -252,7 +274,7 @@ class Autoregressive:
             raise NotFitted(f"{NAME}: sample was called before fit")
         fitted = self._fitted
         codec = fitted.codec
-        if fitted.network is None:
+        if not codec.tokens:
             tokens = np.empty((n, 0), dtype=codec.dtype)
             if given is not None:
                 known_tokens(given, n, codec)  # which checks them
@@ -280,6 +302,7 @@ class Autoregressive:
             codec=fitted.codec,
             weights={
                 **checkpoint.named("network", {} if fitted.network is None else fitted.network.state_dict()),
+                **checkpoint.named("mixture", {} if fitted.mixture is None else fitted.mixture.tensors()),
                 **checkpoint.named("ratio", {} if fitted.ratio is None else fitted.ratio.tensors()),
             },
             extra={
@@ -305,73 +328,29 @@ def load(path: Path, *, device: str | None = None) -> Autoregressive:
     fields, codec, weights, extra = load_model(path, family=NAME)
     config = Config(**{**fields, "codec": CodecConfig(**fields["codec"])})
     resolved = resolve(device or ("cpu" if config.device == "cpu" else "auto"), precision=config.precision)
-    network = None
-    if codec.tokens:
+    network, mixture = None, None
+    shares_and_laws = checkpoint.under("mixture", weights)
+    if shares_and_laws:
+        mixture = LatentClasses.load(shares_and_laws, codec.tokens)
+    elif codec.tokens:
         with isolated_rng(0, resolved.torch):  # the weights are replaced; construction must not touch global state
             network = _network(codec, config)
         network.load_state_dict(checkpoint.under("network", weights))
         network.to(resolved.torch).eval()
     ratio = extra["ratio"] and DensityRatio.load(extra["ratio"], checkpoint.under("ratio", weights))
     fitted = Fitted(
-        codec=codec, network=network, order=tuple(extra["order"]), device=resolved, config=config, ratio=ratio
+        codec=codec,
+        network=network,
+        order=tuple(extra["order"]),
+        device=resolved,
+        config=config,
+        ratio=ratio,
+        mixture=mixture,
     )
     return Autoregressive(config, fitted)
 
 
 # ---------------------------------------------------------------------- training
-
-
-class _Objective:
-    """What is minimised, and what is validated."""
-
-    def __init__(self, network: MaskedNetwork, tokens: Sequence[Token], order: Sequence[int], config: Config) -> None:
-        self.network = network
-        self.sizes = [token.size for token in tokens]
-        self.prefix_share, self.next_weight = config.prefix_share, config.next_weight
-        device = network.heads.bias.device
-        self.unknown = torch.tensor(self.sizes, device=device)
-        self.order = order
-        self.rank = torch.empty(len(order), dtype=torch.int64, device=device)  # place of each token in the order
-        self.rank[torch.tensor(order, device=device)] = torch.arange(len(order), device=device)
-        self.fine = [place for place, token in enumerate(tokens) if token.parent is not None]
-        self.parents = [token.parent for token in tokens if token.parent is not None]
-
-    def loss(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the weighted cross entropy of hidden tokens, nats per row, for int64 tokens B T."""
-        B, T = tokens.shape
-        device = tokens.device
-        share = torch.rand(B, 1, generator=generator, device=device)
-        known = torch.rand(B, T, generator=generator, device=device) < share
-        cut = int(B * self.prefix_share)
-        length = torch.randint(T, (cut, 1), generator=generator, device=device)
-        known[:cut] = self.rank < length
-        scored = ~known
-        if self.fine:
-            known[:, self.fine] &= known[:, self.parents]
-            scored[:, self.fine] = known[:, self.parents] & ~known[:, self.fine]
-        count = scored.sum(1, keepdim=True).clamp(min=1)
-        weights = scored * (T / count)
-        following = self.rank == length  # a fine token always follows its coarse one, so it is scored here
-        weights[:cut] = (1 - self.next_weight) * weights[:cut] + self.next_weight * T * following
-        return self._cross_entropy(tokens, known, weights / B)
-
-    def nats_per_row(self, tokens: Tensor, _generator: torch.Generator) -> Tensor:
-        """Return the mean negative log likelihood of rows in the sampling order, exactly, for int64 tokens B T."""
-        B, T = tokens.shape
-        length = torch.arange(T, device=tokens.device).repeat_interleave(B)[:, None]
-        hidden = torch.where(self.rank < length, tokens.repeat(T, 1), self.unknown)
-        features = self.network.trunk(self.network.input(hidden))
-        weights = torch.split(self.network.heads.table(), self.sizes)
-        biases = torch.split(self.network.heads.bias, self.sizes)
-        total = torch.zeros((), device=tokens.device)
-        for place, part in zip(self.order, torch.split(features, B), strict=True):  # a head sees its own prefix alone
-            logits = nn.functional.linear(part.float(), weights[place], biases[place])
-            total += nn.functional.cross_entropy(logits.float(), tokens[:, place])
-        return total
-
-    def _cross_entropy(self, tokens: Tensor, known: Tensor, weights: Tensor) -> Tensor:
-        logits = self.network(torch.where(known, tokens, self.unknown))
-        return segmented_cross_entropy(logits, tokens, weights, self.sizes)
 
 
 def _resolved(config: Config, num_rows: int, device: Device) -> Config:

@@ -23,13 +23,17 @@ from generators.tabular.dependencies import Dependency, find_dependencies
 from generators.tabular.derivations import Derivation
 from generators.tabular.entities import entities_of, one_each
 from generators.tabular.identifiers import ROOM, IdCodec, fit_declared_id
-from generators.tabular.labels import LabelCodec, fit_labels, texts_of
+from generators.tabular.labels import LabelCodec, fit_labels, most_labels, texts_of
 from generators.tabular.numeric import LEAF_ROWS, NumericCodec, fit_numeric
+from generators.tabular.personal import person_of
 from generators.tabular.relation_fit import fit_relations
 from generators.tabular.relations import Relations
+from generators.tabular.row_tokens import ColumnCodec, Token, size_of, tokens_of
 from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
+
+__all__ = ["CodecConfig", "TableCodec", "Token", "fit_codec"]
 
 FORMAT = "understudy-table-codec-1"
 
@@ -59,34 +63,6 @@ class CodecConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Token:
-    """One position of a row of tokens.
-
-    Args:
-        column: name of the column.
-        level: the coarse or the fine token of the column.
-        size: number of tokens, the network's output width here.
-        parent: position of the coarse token of a fine one, else None.
-        emit: bool size, tokens that may be sampled (pooled rare labels may not).
-        valid: bool parent-size size, the fine tokens that each coarse one has; None for coarse ones.
-        ranks: float32 size, the tokens' place on the number line, 0 to 1 (fine: inside the coarse one), NaN for
-            missing; None for labels.
-        leaf_ranks: float32 parent-size size, of a fine token: the place of (coarse, fine) on the whole number line, 0
-            to 1, NaN where there is no such leaf; None for coarse ones.
-
-    """
-
-    column: str
-    level: Literal["coarse", "fine"]
-    size: int
-    parent: int | None
-    emit: np.ndarray
-    valid: np.ndarray | None
-    ranks: np.ndarray | None
-    leaf_ranks: np.ndarray | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class TableCodec:
     """The codecs of all columns of a schema.
 
@@ -102,7 +78,7 @@ class TableCodec:
 
     schema: Schema
     relations: Relations
-    columns: dict[str, LabelCodec | NumericCodec | IdCodec]
+    columns: dict[str, ColumnCodec]
     tokens: tuple[Token, ...]
     dependencies: tuple[Dependency, ...]
     derivable: tuple[str, ...]
@@ -171,7 +147,9 @@ class TableCodec:
         for name, (determinant, table) in self.derived.items():
             parts[name][:, 0] = table[parts[determinant][:, 0]]
         series = {
-            column.name: self._decode_column(column, parts[column.name], stream(seed, "decode", column.name))
+            column.name: self._decode_column(
+                column, parts[column.name], stream(seed, "decode", *person_of(self.schema, column))
+            )
             for column in self.relations.modelled.columns
         }
         frame = pd.DataFrame(series, index=pd.RangeIndex(len(tokens)))
@@ -198,8 +176,7 @@ class TableCodec:
         states = {}
         for name, codec in self.columns.items():
             if isinstance(codec, LabelCodec):
-                states[name] = {"kind": "label", "labels": list(codec.labels), "rare": codec.rare}
-                states[name]["missing"] = codec.missing
+                states[name] = {"kind": "label", **codec.to_json()}
             else:
                 kind = "numeric" if isinstance(codec, NumericCodec) else "id"
                 states[name] = {"kind": kind, "state": codec.to_json()}
@@ -215,10 +192,10 @@ class TableCodec:
     def from_json(state: dict[str, Any], schema: Schema) -> "TableCodec":
         """Return the codec that `to_json` described."""
         assert state["format"] == FORMAT, f"not a table codec of this version: {state['format']}"
-        columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
+        columns: dict[str, ColumnCodec] = {}
         for name, one in state["columns"].items():
             if one["kind"] == "label":
-                columns[name] = LabelCodec(labels=tuple(one["labels"]), rare=one["rare"], missing=one["missing"])
+                columns[name] = LabelCodec.from_json(one)
             elif one["kind"] == "numeric":
                 columns[name] = NumericCodec.from_json(one["state"])
             else:
@@ -232,7 +209,7 @@ class TableCodec:
                 schema=schema, derivations=tuple(Derivation.from_json(one) for one in state["relations"])
             ),
             columns=columns,
-            tokens=_tokens(columns, left_out),
+            tokens=tokens_of(columns, left_out),
             dependencies=rules,
             derivable=derivable,
         )
@@ -251,7 +228,9 @@ class TableCodec:
                 )
             if isinstance(codec, NumericCodec) and not len(codec.knots) and train[name].notna().any():
                 notes.append(f"{name}: fewer than {LEAF_ROWS} cells are present; it is missing throughout the sample")
-            if isinstance(codec, IdCodec):
+            if isinstance(codec, IdCodec) and codec.made is not None:
+                notes.append(f"{name}: {codec.made.note}")
+            elif isinstance(codec, IdCodec):
                 notes.append(f"{name}: ids are made anew in the format of the source and relate to no other column")
                 crowd = codec.room / max(train[name].nunique(), 1)
                 if crowd < ROOM and self.schema[name].rules.pattern is not None:
@@ -270,19 +249,14 @@ class TableCodec:
 
     def _encode_column(self, name: str, values: pd.Series) -> np.ndarray:
         """Return coarse and fine tokens, int64 N 2."""
-        codec = self.columns[name]
-        if isinstance(codec, IdCodec):
-            return np.full((len(values), 2), -1, dtype=np.int64)
-        if isinstance(codec, LabelCodec):
-            return np.column_stack([codec.encode(texts_of(values)), np.zeros(len(values), dtype=np.int64)])
-        return codec.encode(numbers_of(self.relations.modelled[name], values))
+        return _encoded(self.columns[name], self.relations.modelled[name], values)
 
     def _decode_column(self, column: Column, tokens: np.ndarray, rng: np.random.Generator) -> pd.Series:
         codec = self.columns[column.name]
         if isinstance(codec, IdCodec):
             return pd.Series(codec.draw(len(tokens), rng), dtype=object)
         if isinstance(codec, LabelCodec):
-            labels = codec.decode(tokens[:, 0])
+            labels = codec.decode(tokens[:, 0], tokens[:, 1])
             if column.kind == "boolean":
                 return pd.Series([None if text is None else text == "True" for text in labels], dtype="boolean")
             return pd.Series(labels, dtype=object)
@@ -311,19 +285,21 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
     _refuse_unlearnable(train)
     relations = fit_relations(train, find=config.relations == "found", seed=seed)
     frame = relations.separate(train.frame)
-    columns: dict[str, LabelCodec | NumericCodec | IdCodec] = {}
+    columns: dict[str, ColumnCodec] = {}
     entities = entities_of(train)
+    most = most_labels(sum(column.kind == "categorical" for column in relations.modelled.columns))
     for column in relations.modelled.columns:
         values = frame[column.name]
         if column.kind == "id":
             columns[column.name] = fit_declared_id(column, texts_of(values))
         elif column.kind in ("categorical", "boolean"):
-            columns[column.name] = fit_labels(column, values, config.min_support, entities)
+            columns[column.name] = fit_labels(column, values, config.min_support, entities, most)
         else:
             numbers = numbers_of(column, values)
             support = one_each(pd.Series(numbers), entities).to_numpy()
             rng = stream(seed, "codec", column.name)
             columns[column.name] = fit_numeric(numbers, lattice_of(column, support), rng, support=support)
+    columns = _arranged(columns, frame, relations, seed)
     derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
     rules: tuple[Dependency, ...] = ()
     if config.derive and derivable:
@@ -331,22 +307,44 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
             schema=train.schema,
             relations=relations,
             columns=columns,
-            tokens=_tokens(columns, set()),
+            tokens=tokens_of(columns, set()),
             dependencies=(),
             derivable=derivable,
         )
         tokens = np.column_stack([bare.encode_column(name, frame[name]) for name in derivable])
         decidable = {number for number, name in enumerate(derivable) if not _has_rare(columns[name])}
-        rules = tuple(find_dependencies(tokens, [_size(columns[name]) for name in derivable], decidable))
+        rules = tuple(find_dependencies(tokens, [size_of(columns[name]) for name in derivable], decidable))
     left_out = {derivable[rule.determined] for rule in rules}
     return TableCodec(
         schema=train.schema,
         relations=relations,
         columns=columns,
-        tokens=_tokens(columns, left_out),
+        tokens=tokens_of(columns, left_out),
         dependencies=rules,
         derivable=derivable,
     )
+
+
+def _arranged(
+    columns: dict[str, ColumnCodec], frame: pd.DataFrame, relations: Relations, seed: int
+) -> dict[str, ColumnCodec]:
+    """Return the codecs of all columns, with labels in clusters next to those that are like them."""
+    clustered = {name: codec for name, codec in columns.items() if isinstance(codec, LabelCodec) and codec.clusters}
+    if not clustered:
+        return columns
+    tokens = {
+        name: _encoded(codec, relations.modelled[name], frame[name])
+        for name, codec in columns.items()
+        if size_of(codec) > 1
+    }
+    return columns | {
+        name: codec.arranged(
+            tokens[name],
+            [other[:, 0] for other_name, other in tokens.items() if other_name != name],
+            stream(seed, "codec", "likeness", name),
+        )
+        for name, codec in clustered.items()
+    }
 
 
 def _refuse_unlearnable(train: Dataset) -> None:
@@ -355,7 +353,7 @@ def _refuse_unlearnable(train: Dataset) -> None:
             raise GeneratorInputError(
                 f"column {column.name!r}: {column.kind} is not modelled by tabular synthesizers",
                 seen=f"kind {column.kind}",
-                remedy="drop the column, or set its kind to categorical (repeated labels) or id (made anew)",
+                remedy="leave it out (drop: true), or set its kind to categorical (repeated labels) or id (made anew)",
             )
         if column.kind == "numeric":
             infinite = int(np.isinf(train.frame[column.name].to_numpy(dtype=np.float64)).sum())
@@ -367,60 +365,21 @@ def _refuse_unlearnable(train: Dataset) -> None:
                 )
 
 
-def _tokens(columns: dict[str, LabelCodec | NumericCodec | IdCodec], left_out: set[str]) -> tuple[Token, ...]:
-    """Return the positions of a row: coarse tokens in column order, then the fine ones; nothing for constants."""
-    coarse: list[Token] = []
-    fine: list[tuple[NumericCodec, int]] = []
-    for name, codec in columns.items():
-        if isinstance(codec, IdCodec) or name in left_out or max(_size(codec), _num_fine(codec)) <= 1:
-            continue
-        labels = isinstance(codec, LabelCodec)
-        coarse.append(
-            Token(
-                column=name,
-                level="coarse",
-                size=_size(codec),
-                parent=None,
-                emit=codec.emit if isinstance(codec, LabelCodec) else np.ones(_size(codec), dtype=bool),
-                valid=None,
-                ranks=None if isinstance(codec, LabelCodec) else codec.coarse_ranks().astype(np.float32),
-            )
-        )
-        if not labels and _num_fine(codec) > 1:
-            assert isinstance(codec, NumericCodec)
-            fine.append((codec, len(coarse) - 1))
-    second = [
-        Token(
-            column=coarse[parent].column,
-            level="fine",
-            size=codec.num_fine,
-            parent=parent,
-            emit=np.ones(codec.num_fine, dtype=bool),
-            valid=codec.valid(),
-            ranks=((np.arange(codec.num_fine) + 0.5) / codec.num_fine).astype(np.float32),
-            leaf_ranks=codec.leaf_ranks().astype(np.float32),
-        )
-        for codec, parent in fine
-    ]
-    return (*coarse, *second)
-
-
-def _size(codec: LabelCodec | NumericCodec | IdCodec) -> int:
+def _encoded(codec: ColumnCodec, column: Column, values: pd.Series) -> np.ndarray:
+    """Return the coarse and fine tokens, int64 N 2, of canonical cells."""
     if isinstance(codec, IdCodec):
-        return 0
-    return codec.size if isinstance(codec, LabelCodec) else codec.num_coarse
+        return np.full((len(values), 2), -1, dtype=np.int64)
+    if isinstance(codec, LabelCodec):
+        return codec.encode(texts_of(values))
+    return codec.encode(numbers_of(column, values))
 
 
-def _num_fine(codec: LabelCodec | NumericCodec | IdCodec) -> int:
-    return codec.num_fine if isinstance(codec, NumericCodec) else 1
-
-
-def _is_derivable(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
+def _is_derivable(codec: ColumnCodec) -> bool:
     """Return whether one token says everything about a cell."""
     if isinstance(codec, NumericCodec):
         return codec.num_fine == 1 and bool(codec.exact.all()) and len(codec.exact) > 0
-    return isinstance(codec, LabelCodec)
+    return isinstance(codec, LabelCodec) and codec.num_fine == 1
 
 
-def _has_rare(codec: LabelCodec | NumericCodec | IdCodec) -> bool:
+def _has_rare(codec: ColumnCodec) -> bool:
     return isinstance(codec, LabelCodec) and codec.rare

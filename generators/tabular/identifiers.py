@@ -6,6 +6,8 @@ Ids that files hold as numbers are whole numbers without leading zeros that the 
 that the spec declares wins: where it is of one length ids are drawn from it evenly, and where it is not, ids in the
 format of the source must match it.
 
+Columns of personal details (`Column.pii`) have no format that is read: they are made of their sort (`personal`).
+
 An id that names several rows in the source does so here: as many rows in a row share a new id. Those rows have nothing
 else in common, because synthesizers of single tables draw rows one by one.
 """
@@ -13,19 +15,20 @@ else in common, because synthesizers of single tables draw rows one by one.
 import math
 import re
 import string
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from generators.base import GeneratorInputError
 from generators.tabular.id_patterns import positions_of
+from generators.tabular.personal import Made, fit_made
+from generators.tabular.repeats import SUPPORT, repeats_of
+from generators.tabular.reserved import numbered
 from sources.randomness import stream
-from sources.schema import Column, Storage
+from sources.schema import PII_KEYS, Column, Storage
 
-SUPPORT = 20  # ids that must share a length, or a literal character, before it is kept
 TRIED = 200  # ids that must match a declared pattern which is not of one length
 FRESH = 2  # new ids that a declared pattern must have room for, for each one of the source
 ROOM = 1_000_000  # possible ids per source id: the chance that a new one is an old one is at most 1 in this
@@ -42,6 +45,7 @@ class IdCodec:
         weights: share of each pattern.
         repeats: how many rows share an id: (size, share of ids), each size that of `SUPPORT` ids or their mean.
         missing: share of missing cells.
+        made: how personal details are made, for which there are no patterns; None for other ids.
 
     """
 
@@ -49,10 +53,11 @@ class IdCodec:
     weights: tuple[float, ...]
     repeats: tuple[tuple[int, float], ...]
     missing: float
+    made: Made | None = None
 
     @property
     def room(self) -> int:
-        """How many ids there can be."""
+        """How many ids there can be, in patterns."""
         return sum(math.prod(map(len, pattern)) for pattern in self.patterns)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,6 +67,8 @@ class IdCodec:
             GeneratorInputError: there are not so many.
 
         """
+        if self.made is not None:
+            return self._drawn_anew(self.made, n, int(rng.integers(2**63)))
         sizes = [size for size, _ in self.repeats]
         shares = np.array([share for _, share in self.repeats])
         counts = rng.choice(sizes, size=n, p=shares / shares.sum()) if sizes != [1] else np.ones(n, dtype=np.int64)
@@ -70,7 +77,7 @@ class IdCodec:
         seen: dict[str, None] = {}
         if len(self.patterns) == 1 and 2 * num_ids > self.room:  # most of them: chance would take long to find the rest
             for number in rng.permutation(self.room)[:num_ids].tolist():
-                seen[_numbered(self.patterns[0], number)] = None
+                seen[numbered(self.patterns[0], number)] = None
         while len(seen) < num_ids:
             which = rng.choice(len(self.patterns), size=num_ids - len(seen), p=self.weights)
             for number, pattern in enumerate(self.patterns):
@@ -83,12 +90,33 @@ class IdCodec:
 
     def draw_others(self, n: int, taken: set[str], rng: np.random.Generator) -> list[str]:
         """Return `n` distinct ids that are not among those `taken`; raises as `draw` does."""
+        if self.made is not None:
+            return self._others_anew(self.made, n, taken, rng)
         self._check_room(n + len(taken))
         single = replace(self, repeats=((1, 1.0),), missing=0.0)
         drawn = single.draw(min(n + len(taken), self.room), rng) if 2 * len(taken) > self.room else single.draw(n, rng)
         others = [text for text in drawn.tolist() if text not in taken][:n]
         left = n - len(others)
         return others + (self.draw_others(left, taken | set(others), rng) if left else [])
+
+    def _drawn_anew(self, made: Made, n: int, seed: int) -> np.ndarray:
+        """Return what `draw` does, of the persons that `seed` names: the rows of one id are of the first one's."""
+        rng = stream(seed, "rows", made.sort)
+        sizes, shares = zip(*self.repeats, strict=True)
+        counts = rng.choice(sizes, size=n, p=np.array(shares) / sum(shares))
+        first_rows = np.repeat(np.cumsum(counts) - counts, counts)[:n]
+        ids: np.ndarray = np.array(made.draw(n, seed), dtype=object)[first_rows]
+        num_missing = int(self.missing * n + rng.random())  # the share itself, rounded by chance
+        ids[rng.permutation(n)[:num_missing]] = None
+        return ids
+
+    def _others_anew(self, made: Made, n: int, taken: set[str], rng: np.random.Generator) -> list[str]:
+        single = replace(made, distinct=True)
+        others: dict[str, None] = {}
+        while len(others) < n:
+            drawn = single.draw(2 * n + len(taken), int(rng.integers(2**63)))
+            others |= dict.fromkeys(text for text in drawn if text not in taken)
+        return list(others)[:n]
 
     def _check_room(self, num_ids: int) -> None:
         if num_ids > self.room:
@@ -105,6 +133,7 @@ class IdCodec:
             "weights": list(self.weights),
             "repeats": [list(pair) for pair in self.repeats],
             "missing": self.missing,
+            **({} if self.made is None else {"made": self.made.to_json()}),
         }
 
     @staticmethod
@@ -115,6 +144,7 @@ class IdCodec:
             weights=tuple(state["weights"]),
             repeats=tuple((int(size), float(share)) for size, share in state["repeats"]),
             missing=state["missing"],
+            made=Made(**state["made"]) if "made" in state else None,
         )
 
 
@@ -125,6 +155,8 @@ def fit_declared_id(column: Column, values: np.ndarray) -> IdCodec:
         GeneratorInputError: the pattern leaves too little room for new ids, or drawn ids would not match it.
 
     """
+    if column.pii is not None:
+        return _fit_personal(column, values)
     codec, pattern = fit_id(values, column.storage), column.rules.pattern
     if pattern is None:
         return codec
@@ -138,15 +170,43 @@ def fit_declared_id(column: Column, values: np.ndarray) -> IdCodec:
                 seen=f"{codec.room:,} ids for {num_ids:,} in the source",
                 remedy="allow more characters, or leave the pattern out: ids are lengthened then",
             )
-    tried = codec.draw(min(TRIED, codec.room), stream(0, "pattern", column.name))
+    _check_pattern(column, codec.draw(min(TRIED, codec.room), stream(0, "pattern", column.name)))
+    return codec
+
+
+def _fit_personal(column: Column, values: np.ndarray) -> IdCodec:
+    """Learn how often personal details repeat, and which of their ranges is free."""
+    made = fit_made(column, values.tolist())
+    present = [value for value in values.tolist() if value is not None]
+    repeats = repeats_of(sorted(Counter(present).values())) if made.sort in PII_KEYS else ((1, 1.0),)
+    missing = 1 - len(present) / max(len(values), 1)
+    codec = IdCodec(patterns=(), weights=(), repeats=repeats, missing=missing, made=made)
+    tried = codec.draw(TRIED, stream(0, "pattern", column.name))
+    longest = max((len(text) for text in tried if text is not None), default=0)
+    if made.digits and longest > MAX_DIGITS[column.storage]:
+        raise GeneratorInputError(
+            f"column {column.name!r}: made values have more digits than its files' numbers hold",
+            seen=f"{longest} digits, {column.storage}",
+            remedy="set storage: string for the column, or leave it out (drop: true)",
+        )
+    _check_pattern(column, tried)
+    return codec
+
+
+def _check_pattern(column: Column, tried: np.ndarray) -> None:
+    """Refuse a declared pattern that ids drawn for trial do not match."""
+    pattern = column.rules.pattern
+    if pattern is None:
+        return
     strange = sum(text is not None and re.fullmatch(pattern, text) is None for text in tried)
     if strange:
         raise GeneratorInputError(
             f"column {column.name!r}: new ids in the format of the source do not match the declared pattern",
             seen=f"{strange} of {len(tried)} ids drawn for trial",
-            remedy="write a pattern of one length, of literals, classes and counts, such as P-[0-9]{6}",
+            remedy="write a pattern of one length, of literals, classes and counts, such as P-[0-9]{6}"
+            if column.pii is None
+            else "leave the pattern out, or the column (drop: true)",
         )
-    return codec
 
 
 def _as_stored(positions: tuple[str, ...] | None, storage: Storage) -> tuple[str, ...] | None:
@@ -184,7 +244,7 @@ def fit_id(values: np.ndarray, storage: Storage = "string") -> IdCodec:
     return IdCodec(
         patterns=tuple(patterns),
         weights=tuple(weight / sum(weights) for weight in weights),
-        repeats=_repeats(sorted(rows.values())),
+        repeats=repeats_of(sorted(rows.values())),
         missing=1 - len(present) / max(len(values), 1),
     )
 
@@ -218,25 +278,6 @@ def _digits(text: str) -> str:
     return "".join(character for character in text if character in string.digits).lstrip("0") or "1"
 
 
-def _repeats(sizes: list[int]) -> tuple[tuple[int, float], ...]:
-    """Return (rows, number of ids) for sorted numbers of rows per id; sizes of too few ids are pooled to their mean."""
-    pools: list[list[int]] = []
-    for _, same in groupby(sizes):
-        if not pools or len(pools[-1]) >= SUPPORT:
-            pools.append([])
-        pools[-1].extend(same)
-    if len(pools) > 1 and len(pools[-1]) < SUPPORT:
-        last = pools.pop()
-        pools[-1].extend(last)
-    shares: defaultdict[int, float] = defaultdict(float)
-    for pool in pools if len(sizes) >= SUPPORT else []:
-        inner = pool if pool[0] == pool[-1] else pool[:-1]  # without the one that has most
-        low, rest = divmod(sum(inner), len(inner))
-        shares[low] += len(pool) * (1 - rest / len(inner))
-        shares[low + 1] += len(pool) * rest / len(inner)
-    return tuple((size, share) for size, share in sorted(shares.items()) if share) or ((1, 1.0),)
-
-
 def _lengthened(pattern: list[str], num_ids: int) -> tuple[str, ...]:
     """Return the pattern with characters put in until there is `ROOM`."""
     pattern = list(pattern)
@@ -250,12 +291,3 @@ def _lengthened(pattern: list[str], num_ids: int) -> tuple[str, ...]:
 def _draw_pattern(pattern: tuple[str, ...], n: int, rng: np.random.Generator) -> list[str]:
     columns = [np.array(list(allowed))[rng.integers(len(allowed), size=n)] for allowed in pattern]
     return ["".join(parts) for parts in zip(*columns, strict=True)] if n else []
-
-
-def _numbered(pattern: tuple[str, ...], number: int) -> str:
-    """Return the id with that number, from 0 to below the pattern's room."""
-    letters = []
-    for allowed in reversed(pattern):
-        number, place = divmod(number, len(allowed))
-        letters.append(allowed[place])
-    return "".join(reversed(letters))

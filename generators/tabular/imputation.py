@@ -120,7 +120,7 @@ def _filled(fitted: Fitted, frame: pd.DataFrame, asked: Sequence[str], seed: int
     codec = fitted.codec
     gaps = {name: frame[name].isna().to_numpy() for name in asked}
     tokens, wanted, allowed = _places(frame, gaps, codec)
-    if fitted.network is not None and len(frame):
+    if codec.tokens and len(frame):
         tokens = _fill(fitted, tokens, wanted, allowed, seed=seed)
     unknown = tokens < 0
     complete = np.where(unknown, 0, tokens).astype(codec.dtype)
@@ -220,17 +220,22 @@ def _fill(
     fitted: Fitted, tokens: np.ndarray, wanted: np.ndarray, allowed: Mapping[int, np.ndarray], *, seed: int
 ) -> np.ndarray:
     """Return tokens, int64 N T, the `wanted` ones drawn; -1 stays where nothing may be drawn."""
-    assert fitted.network is not None
     codec = fitted.codec
-    painter = Painter(fitted.network, codec.tokens, fitted.device)
-    uniforms = []
     masks = []  # bool 1 size, or N size
     for place, token in enumerate(codec.tokens):
+        mask = token.emit & (_not_missing(codec, token.column) if token.level == "coarse" else True)
+        masks.append(mask[None, :] & allowed.get(place, np.ones((1, token.size), dtype=bool)))
+    if fitted.mixture is not None:
+        coarse = [place for place, token in enumerate(codec.tokens) if token.level == "coarse"]
+        shown = {place: np.broadcast_to(masks[place], (len(tokens), masks[place].shape[1])) for place in coarse}
+        return fitted.mixture.draw(tokens, shown, seed=seed, wanted=wanted)
+    assert fitted.network is not None
+    painter = Painter(fitted.network, codec.tokens, fitted.device)
+    uniforms = []
+    for token in codec.tokens:
         generator = torch.Generator()
         generator.manual_seed(derive(seed, token.column, token.level))
         uniforms.append(torch.rand(len(tokens), generator=generator, dtype=torch.float64))
-        mask = token.emit & (_not_missing(codec, token.column) if token.level == "coarse" else True)
-        masks.append(mask[None, :] & allowed.get(place, np.ones((1, token.size), dtype=bool)))
     restricted = {place: ~mask.all(axis=1) & wanted[:, place] for place, mask in allowed.items()}
     turns = [(place, restricted[place]) for place in fitted.order if place in restricted]  # they condition all others
     turns += [
@@ -284,7 +289,7 @@ def _draw_place(
         assert len(mask) == 1, "only coarse tokens are restricted row by row"
     if not len(rows):
         return
-    probabilities = painter.probabilities(features[rows], place) * torch.from_numpy(mask).to(device)
+    probabilities = painter.probabilities(features[rows], place, tokens[rows]) * torch.from_numpy(mask).to(device)
     if token.valid is not None and token.parent is not None:
         probabilities = probabilities * torch.from_numpy(token.valid).to(device)[tokens[rows, token.parent]]
     tokens[rows, place] = draw(probabilities, uniforms.to(device))

@@ -4,20 +4,21 @@
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generators.device import Device
+from generators.nn.clusters import ClusterHeads
 from generators.nn.residual import Trunk
 from generators.nn.segments import draw, offsets_of, stratified_uniforms
 from generators.nn.tokens import TokenHeads, TokenInput
-from generators.tabular.codec import Token
+from generators.tabular.row_tokens import Token, clusters_of, leaves_of
 from sources.randomness import derive
 
 SAMPLE_ROWS = 16_384  # rows in one piece of sampling
+STRATIFIED_CELLS = 2**25  # rows times tokens that are stratified together: their uniforms take 256 MiB
 
 
 class MaskedNetwork(nn.Module):
@@ -29,25 +30,37 @@ class MaskedNetwork(nn.Module):
         """Build it; the output begins at zero, the bias is set by `begin_at`."""
         super().__init__()
         sizes = [token.size for token in tokens]
+        self.offsets = offsets_of(sizes)
         ranks = [token.ranks for token in tokens]
-        leaves = {
-            place: (token.parent, token.leaf_ranks)
-            for place, token in enumerate(tokens)
-            if token.parent is not None and token.leaf_ranks is not None
-        }
-        self.input = TokenInput(sizes, ranks, embedding, width, leaves)
+        clusters = clusters_of(tokens)
+        self.input = TokenInput(sizes, ranks, embedding, width, leaves=leaves_of(tokens), clusters=clusters)
         self.trunk = Trunk(width, hidden, depth, dropout)
         self.heads = TokenHeads(sizes, ranks, width)
+        self.clusters = ClusterHeads(sizes, clusters, width)
 
     @torch.no_grad()
-    def begin_at(self, marginals: Sequence[Tensor]) -> None:
-        """Set the output bias to the logarithm of the `marginals`, float size each."""
-        self.heads.bias.copy_(torch.cat(list(marginals)).log())
+    def begin_at(self, marginals: Sequence[Tensor], rows: np.ndarray) -> None:
+        """Set the output bias to the logarithm of the `marginals`, float size each; in clusters to that of `rows`."""
+        within = self.clusters.coarse  # there the clusters' own heads begin at the frequencies
+        flat = [torch.ones_like(part) if place in within else part for place, part in enumerate(marginals)]
+        self.heads.bias.copy_(torch.cat(flat).log())
+        self.clusters.begin_at(torch.from_numpy(rows))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits, B V, for int64 tokens, B T."""
-        logits: Tensor = self.heads(self.trunk(self.input(tokens)))
+        """Return logits, B V, for int64 tokens, B T; those of fine tokens mean something where the coarse is known."""
+        features = self.trunk(self.input(tokens))
+        logits: Tensor = self.clusters.add_to(self.heads(features), features, tokens)
         return logits
+
+    def head(self, place: int) -> tuple[Tensor, Tensor]:
+        """Return weights (size H) and bias (size) of the logits at `place`."""
+        begin, end = self.offsets[place : place + 2]
+        return self.heads.table(begin, end), self.heads.bias[begin:end]
+
+    def logits_at(self, place: int, features: Tensor, tokens: Tensor) -> Tensor:
+        """Return the logits at `place`, float32 B size, for the trunk's features (B H) and the rows, int64 B T."""
+        weight, bias = self.head(place)
+        return self.clusters.add_at(place, nn.functional.linear(features.float(), weight, bias), features, tokens)
 
 
 @torch.inference_mode()
@@ -74,24 +87,29 @@ def draw_rows(
 
     """
     n = len(known)
-    result = torch.from_numpy(known.astype(np.int64))
+    result = known.copy()
     todo = [place for place in order if n and int(known[0, place]) < 0]
     todo.sort(key=lambda place: place not in allowed)  # what is restricted conditions all others, so it comes first
-    uniforms = {}
-    for place in todo:
-        token = codec_tokens[place]
-        generator = torch.Generator()
-        generator.manual_seed(derive(seed, "draw", token.column, token.level))
-        uniforms[place] = stratified_uniforms(n, generator)
     painter = Painter(network, codec_tokens, device)
-    for start in range(0, n, SAMPLE_ROWS):
-        piece = slice(start, start + SAMPLE_ROWS)
-        result[piece] = painter.fill(
-            result[piece],
-            {place: uniforms[place][piece] for place in todo},
-            {place: mask[piece] for place, mask in allowed.items()},
-        )
-    return result.numpy().astype(known.dtype)
+    block_rows = max(STRATIFIED_CELLS // max(len(todo), 1), SAMPLE_ROWS)
+    for begin in range(0, n, block_rows):
+        end = min(begin + block_rows, n)
+        uniforms = {}
+        for place in todo:
+            token = codec_tokens[place]
+            generator = torch.Generator()
+            block = (begin,) if begin else ()
+            generator.manual_seed(derive(seed, "draw", token.column, token.level, *block))
+            uniforms[place] = stratified_uniforms(end - begin, generator)
+        for start in range(begin, end, SAMPLE_ROWS):
+            stop = min(start + SAMPLE_ROWS, end)
+            drawn = painter.fill(
+                torch.from_numpy(known[start:stop].astype(np.int64)),
+                {place: uniforms[place][start - begin : stop - begin] for place in todo},
+                {place: mask[start:stop] for place, mask in allowed.items()},
+            )
+            result[start:stop] = drawn.numpy()
+    return result
 
 
 class Painter:
@@ -102,10 +120,7 @@ class Painter:
         self.tokens = tokens
         self.device = device
         self.network = network
-        self.start, self.gains = network.input.tables()
-        offsets = offsets_of([token.size for token in tokens])
-        weight, bias = network.heads.table(), network.heads.bias
-        self.heads = [(weight[a:b], bias[a:b]) for a, b in pairwise(offsets)]
+        self.start = network.input.start()
         self.forbidden = [~torch.from_numpy(token.emit).to(self.device.torch) for token in self.tokens]
 
     def fill(self, tokens: Tensor, uniforms: Mapping[int, Tensor], allowed: Mapping[int, np.ndarray]) -> Tensor:
@@ -123,9 +138,9 @@ class Painter:
             if num_states * 2 < len(tokens):  # rows that are still alike share one pass through the trunk
                 first = torch.empty(num_states, dtype=torch.int64, device=device)
                 first[state] = torch.arange(len(tokens), device=device)
-                probabilities = self.probabilities(features[first], place)[state]
+                probabilities = self.probabilities(features[first], place, tokens[first])[state]
             else:
-                probabilities = self.probabilities(features, place)
+                probabilities = self.probabilities(features, place, tokens)
             if token.valid is not None and token.parent is not None:
                 probabilities = probabilities * torch.from_numpy(token.valid).to(device)[tokens[:, token.parent]]
             if place in allowed:
@@ -138,16 +153,14 @@ class Painter:
         return tokens.cpu()
 
     def gain(self, place: int, tokens: Tensor) -> Tensor:
-        """Return what the tokens at `place` add to the features, B H."""
-        parent = self.tokens[place].parent
-        return self.gains[place][tokens[:, place] if parent is None else (tokens[:, parent], tokens[:, place])]
+        """Return what the tokens (int64 B T) at `place` add to the features, B H."""
+        return self.network.input.gain(place, tokens)
 
-    def probabilities(self, features: Tensor, place: int) -> Tensor:
-        """Return the distribution of the token at `place`, float64 B size, for the features (float B H) of rows."""
+    def probabilities(self, features: Tensor, place: int, tokens: Tensor) -> Tensor:
+        """Return the distribution of the token at `place`, float64 B size, for features (float B H) of rows, B T."""
         with self.device.autocast():
             hidden = self.network.trunk(features)
-        weight, bias = self.heads[place]
-        logits = hidden.float() @ weight.T + bias
+        logits = self.network.logits_at(place, hidden, tokens)
         probabilities: Tensor = logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
         return probabilities
 

@@ -228,10 +228,10 @@ def fit_numeric(
     if len(rest) >= LEAF_ROWS:
         bounds = _cuts(rest, leaf_rows)
         edges = [_between(rest[cut - 1], rest[cut], lattice, rng) for cut in bounds[1:-1]]
-        for number, (start, stop) in enumerate(pairwise(bounds)):
-            low = edges[number - 1] if number else None
-            high = edges[number] if number < len(edges) else None
-            leaves.append(_Leaf(_range_knots(rest[start:stop], low, high, lattice), exact=False, rows=stop - start))
+        leaves += [
+            _Leaf(knots, exact=False, rows=stop - start)
+            for knots, (start, stop) in zip(_range_knots(rest, bounds, edges, lattice), pairwise(bounds), strict=True)
+        ]
     return _assemble(lattice, leaves, edges, missing=missing, n=n, num_rows=len(values))
 
 
@@ -246,7 +246,8 @@ def _assemble(
     lattice: Lattice, leaves: list[_Leaf], edges: list[float], *, missing: bool, n: int, num_rows: int
 ) -> NumericCodec:
     """Order the leaves by value and string them together into coarse tokens."""
-    leaves = sorted(leaves, key=lambda leaf: (float(leaf.knots.mean()), leaf.exact))
+    means = np.array([leaf.knots for leaf in leaves]).reshape(-1, len(KNOT_PROBABILITIES)).mean(1)
+    leaves = [leaves[number] for number in np.lexsort(([leaf.exact for leaf in leaves], means))]
     rows = np.array([leaf.rows for leaf in leaves], dtype=np.float64)
     is_mass = np.array([leaf.exact and leaf.rows > num_rows * MASS_SHARE for leaf in leaves], dtype=bool)
     coarse = np.zeros(len(leaves), dtype=np.int64)
@@ -301,19 +302,39 @@ def _between(low: float, high: float, lattice: Lattice, rng: np.random.Generator
     return float(low + (rng.integers(steps) + 0.5) * lattice.step)
 
 
-def _range_knots(values: np.ndarray, low: float | None, high: float | None, lattice: Lattice) -> np.ndarray:
-    """Return the quantile function of sorted `values` (float N >= LEAF_ROWS) between the edges; None is a tail."""
-    blocks = np.array_split(values, BLOCKS)
+def _block_means(rest: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Return the means of `BLOCKS` blocks, as `np.array_split` cuts them, of each run of `rest`; float64 L BLOCKS."""
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    means = np.empty((len(starts), BLOCKS))
+    for length in np.unique(lengths):  # few of them, so that no leaf costs a call of its own
+        own = np.flatnonzero(lengths == length)
+        begin = 0
+        for block, part in enumerate(np.array_split(np.arange(length), BLOCKS)):
+            means[own, block] = rest[starts[own, None] + begin + np.arange(len(part))].mean(1)
+            begin += len(part)
+    return means
+
+
+def _range_knots(rest: np.ndarray, bounds: list[int], edges: list[float], lattice: Lattice) -> np.ndarray:
+    """Return the quantile function of each range leaf, float64 L 6.
+
+    Args:
+        rest: float N, sorted.
+        bounds: where each leaf begins among them, and N; a leaf has at least `LEAF_ROWS`.
+        edges: float L - 1, between neighbouring leaves.
+        lattice: the grid.
+
+    """
+    means = _block_means(rest, np.array(bounds))
     half = 0.0 if lattice.step is None else lattice.step * 0.49  # draws up to here still snap to the outermost number
-    first, last = float(values[1 : TAIL_ROWS + 1].mean()) - half, float(values[-TAIL_ROWS - 1 : -1].mean()) + half
-    means = [float(block.mean()) for block in blocks]
-    if low is None:
-        means[0] = float(values[1 : max(len(blocks[0]), TAIL_ROWS + 1)].mean())
-    if high is None:
-        means[-1] = float(values[-max(len(blocks[-1]), TAIL_ROWS + 1) : -1].mean())
-    knots = np.array([first if low is None else low, *means, last if high is None else high])
-    ends = (values[0] - half if low is None else low, values[-1] + half if high is None else high)
-    return np.clip(np.maximum.accumulate(knots), *ends)  # a mean of equal numbers may round to their side
+    lower, upper = rest[: bounds[1]], rest[bounds[-2] :]  # the tails
+    means[0, 0] = lower[1 : max(-(-len(lower) // BLOCKS), TAIL_ROWS + 1)].mean()
+    means[-1, -1] = upper[-max(len(upper) // BLOCKS, TAIL_ROWS + 1) : -1].mean()
+    first, last = lower[1 : TAIL_ROWS + 1].mean() - half, upper[-TAIL_ROWS - 1 : -1].mean() + half
+    knots = np.column_stack([[first, *edges], means, [*edges, last]])
+    low, high = np.array([rest[0] - half, *edges]), np.array([*edges, rest[-1] + half])
+    kept = np.maximum.accumulate(knots, axis=1)
+    return np.asarray(np.clip(kept, low[:, None], high[:, None]))  # a mean of equal numbers may round to their side
 
 
 def _nearest(centres: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -26,12 +26,14 @@ from torch import Tensor, nn
 
 from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, OnStep
 from generators.device import Device, resolve
+from generators.nn.clusters import ClusterHeads
 from generators.nn.residual import Trunk
 from generators.nn.segments import draw, segmented_cross_entropy, stratified_uniforms
 from generators.nn.tokens import TokenInput
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
 from generators.tabular.density_ratio import MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
 from generators.tabular.model_files import load_model, save_model
+from generators.tabular.row_tokens import clusters_of
 from generators.training import checkpoint, loop
 from generators.training.batches import ShuffledRows, hold_out
 from generators.training.streams import isolated_rng
@@ -288,7 +290,7 @@ class Encoder(nn.Module):
         """Build it; posteriors begin narrow, so that z says something from the first step on."""
         super().__init__()
         sizes, ranks = [token.size for token in tokens], [token.ranks for token in tokens]
-        self.input = TokenInput(sizes, ranks, config.embedding, config.width)
+        self.input = TokenInput(sizes, ranks, config.embedding, config.width, clusters=clusters_of(tokens))
         self.trunk = Trunk(config.width, config.hidden, config.depth, config.dropout)
         self.posterior = nn.Linear(config.width, 2 * config.latent)
         with torch.no_grad():
@@ -323,6 +325,7 @@ class Decoder(nn.Module):
         self.trunk = Trunk(config.width, config.hidden, config.depth, config.dropout)
         self.heads = nn.Linear(config.width, sum(self.sizes))
         nn.init.zeros_(self.heads.weight)
+        self.clusters = ClusterHeads(self.sizes, clusters_of(tokens), config.width)
 
     @property
     def num_components(self) -> int:
@@ -335,11 +338,16 @@ class Decoder(nn.Module):
         counts = [
             torch.bincount(column, minlength=size) for column, size in zip(tokens.unbind(1), self.sizes, strict=True)
         ]
-        self.heads.bias.copy_(((torch.cat(counts) + LAPLACE) / len(tokens)).log())
+        biases = torch.split(((torch.cat(counts) + LAPLACE) / len(tokens)).log(), list(self.sizes))
+        within = self.clusters.coarse  # there the clusters' own heads begin at the frequencies
+        flat = [torch.zeros_like(bias) if place in within else bias for place, bias in enumerate(biases)]
+        self.heads.bias.copy_(torch.cat(flat))
+        self.clusters.begin_at(tokens)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return logits, B V, for z, B Z."""
-        logits: Tensor = self.heads(self.trunk(self.input(z)))
+    def forward(self, z: Tensor, tokens: Tensor) -> Tensor:
+        """Return logits, B V, for z, B Z, and rows whose coarse tokens say in which cluster a label is, int64 B T."""
+        features = self.trunk(self.input(z))
+        logits: Tensor = self.clusters.add_to(self.heads(features), features, tokens)
         return logits
 
     def log_prior(self, z: Tensor) -> Tensor:
@@ -377,14 +385,18 @@ class Decoder(nn.Module):
         chosen = draw(shares, stratified_uniforms(n, generator))
         noise = torch.randn(n, self.prior_means.shape[1], generator=generator)
         z = self.prior_means[chosen] + torch.exp(self.prior_log_variances[chosen] / 2) * noise
-        drawn: list[Tensor] = []
-        for token, logits in zip(self.tokens, self(z).split(self.sizes, dim=1), strict=True):
+        features = self.trunk(self.input(z))
+        drawn = torch.empty((n, len(self.sizes)), dtype=torch.int64)
+        for place, (token, logits) in enumerate(
+            zip(self.tokens, self.heads(features).split(self.sizes, dim=1), strict=True)
+        ):
             allowed = torch.from_numpy(token.emit).expand(n, -1)
             if token.valid is not None and token.parent is not None:
-                allowed = allowed & torch.from_numpy(token.valid)[drawn[token.parent]]
-            probabilities = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=1)
-            drawn.append(draw(probabilities, stratified_uniforms(n, generator)))
-        return torch.stack(drawn, dim=1)
+                allowed = allowed & torch.from_numpy(token.valid)[drawn[:, token.parent]]
+            full = self.clusters.add_at(place, logits, features, drawn)
+            probabilities = torch.softmax(full.masked_fill(~allowed, -torch.inf), dim=1)
+            drawn[:, place] = draw(probabilities, stratified_uniforms(n, generator))
+        return drawn
 
 
 def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity: str) -> loop.Recipe:
@@ -399,7 +411,7 @@ def _recipe(networks: nn.ModuleDict, config: Config, device: Device, *, identity
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         z = mean + torch.exp(log_variance / 2) * noise
         weights = torch.full(rows.shape, 1 / len(rows), device=rows.device)
-        reconstruction = segmented_cross_entropy(decoder(z), rows, weights, decoder.sizes)
+        reconstruction = segmented_cross_entropy(decoder(z, rows), rows, weights, decoder.sizes)
         with torch.autocast(device.torch.type, enabled=False):
             log_posterior = -0.5 * (noise**2 + log_variance + math.log(2 * math.pi)).sum(1)
             divergence = (log_posterior - decoder.log_prior(z)).mean()  # one draw of z a row, without bias

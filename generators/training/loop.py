@@ -5,7 +5,8 @@ a validation part. The path is a function of (data, configuration, seed, number 
 
 - batch and randomness of step k come from (seed, k), so a resumed fit replays nothing;
 - the learning rate is a function of (step, plan), see `schedule`; a clock or a plateau only ever chooses the plan;
-- validation happens at fixed steps, with its own randomness, and changes no state;
+- validation happens at fixed steps, with its own randomness, and changes no state; one that has no other to be compared
+  with looks at no more batches than there were steps;
 - the weights kept are the average (EMA) at the validated step with the lowest loss, the last step among them; without
   validation the average at the last step.
 
@@ -308,7 +309,7 @@ class _Fit:
             networks.eval()
             with self.average.applied():
                 losses = []
-                for number, batch in enumerate(self.validation):
+                for number, batch in enumerate(self.validation[: self._batches_to_validate()]):
                     seed = derive(self.seed, "validation", number)
                     with isolated_rng(seed, self.device.torch) as generator, self.device.autocast():
                         losses.append(self.recipe.validate(batch, generator))
@@ -328,6 +329,14 @@ class _Fit:
             self.kept = {name: tensor.clone() for name, tensor in self._averaged().items()}
             if self._may_stop_early() and progress.step < decay_start(progress.plan):
                 self.rewind = ({name: tensor.clone() for name, tensor in self._tensors().items()}, _dump(progress))
+
+    def _batches_to_validate(self) -> int:
+        """Return how many batches to look at: all, but no more than steps where this validation is the only one.
+
+        Then there is nothing to choose by it, and a budget for a step or two has no time for a long look.
+        """
+        only = not self.progress.history and self.progress.step == self.progress.plan
+        return min(self.progress.step, len(self.validation)) if only else len(self.validation)
 
     # ------------------------------------------------------------------ what chooses the plan
 

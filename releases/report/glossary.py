@@ -169,9 +169,10 @@ GLOSSARY: Mapping[str, Entry] = {
         unit="p",
         meaning="Whether synthetic rows equal training rows more often than they equal real rows the synthesizer "
         "never saw. Common rows coincide by chance; more than that is somebody's record. The number is the "
-        "probability of so many or more if nothing had leaked: small is alarming.",
-        remedy="Stop training earlier, add regularisation, or drop columns that single people out (names, ids, free "
-        "text).",
+        "probability of so many or more if nothing had leaked: small is alarming. It is 0 where an e-mail address or "
+        "another personal key of a real row stands in a synthetic one.",
+        remedy="Stop training earlier, add regularisation, or leave out columns that single people out by drop: true "
+        "(names, ids, free text); personal details are made anew under pii.",
     ),
     "excess_matches": Entry(
         title="Excess matches",

@@ -14,11 +14,12 @@ import pytest
 
 from flows.candidates import budgets, config_of
 from flows.cli import command_line
-from flows.errors import SpecError
+from flows.errors import FlowInputError, SpecError
 from flows.opening import open_source
 from flows.progress import InLines, clock, narrator, share_of, words_of
 from flows.spec_file import check_spec, dotted, load_spec, plain_spec
 from flows.starting import json_schema, spec_text
+from generators.base import GeneratorInputError
 from generators.registry import SYNTHESIZERS
 from sources.inference import examine
 from sources.readers import read_table
@@ -128,6 +129,45 @@ def test_init_writes_found_rules_that_a_run_accepts_as_they_are(tmp_path: Path) 
         {"greater_or_equal": ("until", "from")},
     ]
     assert open_source(spec, place="spec.yaml").schema.rules[0].columns[0] == "gross"
+
+
+def test_init_proposes_a_spec_of_a_customer_table_that_a_run_accepts_and_names_what_it_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = range(400)
+    names = [f"{first} {last}" for first in ("Ann", "Bea", "Cid", "Dan") for last in map("L{}".format, "abcdefghij")]
+    frame = pd.DataFrame(
+        {
+            "customer_id": [f"C{i:05d}" for i in count],
+            "full_name": [f"{names[i % 40]}{'xyz'[i % 3] * (i // 40)}" for i in count],
+            "email": [f"person{i}@mail.com" for i in count],
+            "phone": [f"+44 20 7{i % 9}{i // 9:02d} {i:04d}" for i in count],
+            "segment": ["basic", "plus"] * 200,
+            "balance": [i * 1.25 for i in count],
+            "notes": [f"called on the {i}th day" for i in count],
+            "fax": [None] * 400,
+        }
+    )
+    frame.to_csv(tmp_path / "customers.csv", index=False)
+    assert command_line(["init", str(tmp_path / "customers.csv"), "-o", str(tmp_path / "made.yaml")]) == 0
+    text = (tmp_path / "made.yaml").read_text()
+    assert not any(str(cell) in text for name in ("full_name", "email", "phone", "notes") for cell in frame[name])
+    spec = load_spec(str(tmp_path / "made.yaml"))
+    jsonschema.validate(plain_spec(spec), json_schema())
+    said = {name: column.pii for name, column in spec.table.columns.items() if column.pii is not None}
+    assert said == {"full_name": "name", "email": "email", "phone": "phone_number"}
+    assert spec.table.columns["fax"].drop
+    with pytest.raises(FlowInputError, match="kind text") as caught:
+        open_source(spec, place="made.yaml")
+    assert "drop: true" in str(caught.value.remedy)
+    spec = load_spec(written(tmp_path, text.replace("notes: {", "notes: {drop: true, ")))
+    opened = open_source(spec, place="made.yaml")
+    assert opened.schema.dropped == ("notes", "fax")
+    assert not {"notes", "fax"} & set(opened.dataset.frame.columns)
+    assert opened.contract.rules[0].description.endswith('without "notes", "fax" of the source')
+    wrong = load_spec(written(tmp_path, text.replace("notes: {", "notes: {drop: true, ").replace("en_US", "de_DX")))
+    with pytest.raises(GeneratorInputError, match="de_DE"):
+        open_source(wrong, place="made.yaml")
 
 
 def test_dotted_paths_are_what_set_takes() -> None:

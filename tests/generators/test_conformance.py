@@ -30,6 +30,7 @@ GUESTS = tuple(name for name in SYNTHESIZERS if name.startswith("sdv."))  # a pe
 SLOW_LEARNERS = ("sdv.ctgan", "sdv.tvae", "sdv.copulagan")  # have learnt nothing by then; see test_sdv_networks.py
 SMALL_GAN = {"batch_size": 100, "generator_dim": (32,), "discriminator_dim": (32,)}
 OPTIONS: Mapping[type, Mapping[str, Any]] = {
+    SYNTHESIZERS["tabular.autoregressive"].config: {"fall_back": False},  # test_fall_back.py is about what else is kept
     SYNTHESIZERS["sdv.ctgan"].config: SMALL_GAN,
     SYNTHESIZERS["sdv.copulagan"].config: SMALL_GAN,
 }

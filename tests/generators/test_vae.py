@@ -105,7 +105,7 @@ def test_logits_begin_at_the_marginals() -> None:
     decoder = decoder_of((token(2), token(3)))
     rows = torch.tensor([[0, 0], [0, 1], [0, 2], [1, 2]])
     decoder.begin_at(rows)
-    logits = decoder(torch.zeros(1, 4))
+    logits = decoder(torch.zeros(1, 4), rows[:1])
     first, second = logits.detach().split((2, 3), dim=1)
     torch.testing.assert_close(torch.softmax(first, 1)[0], torch.tensor([3.5, 1.5]) / 5)
     torch.testing.assert_close(torch.softmax(second, 1)[0], torch.tensor([1.5, 1.5, 2.5]) / 5.5)

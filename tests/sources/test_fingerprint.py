@@ -8,8 +8,9 @@ import pytest
 
 from sources.conform import conform, to_storage, write_table
 from sources.dataset import Dataset
-from sources.fingerprint import fingerprint, keyed
+from sources.fingerprint import _schema_bytes, fingerprint, keyed
 from sources.inference import infer_schema
+from sources.overrides import from_mapping
 from sources.readers import read_table
 
 FRAME = pd.DataFrame(
@@ -93,3 +94,14 @@ def test_the_public_form_needs_the_key() -> None:
     assert private not in keyed(private, b"k" * 32)
     with pytest.raises(AssertionError):
         keyed(private, b"short")
+
+
+def test_what_a_schema_does_not_say_leaves_its_fingerprint_alone() -> None:
+    frame = pd.DataFrame({"mail": [f"p{n}@mail.com" for n in range(40)], "n": range(40)})
+    plain, personal = (
+        fingerprint(conform(frame, infer_schema(frame, from_mapping({"columns": {"mail": said}}))))
+        for said in ({"kind": "id"}, {"pii": "email"})
+    )
+    silent = _schema_bytes(infer_schema(frame, from_mapping({"columns": {"mail": {"kind": "id"}}})))
+    assert not any(word in silent for word in (b"pii", b"locale", b"dropped"))
+    assert plain != personal

@@ -59,10 +59,20 @@ def test_ranges_values_and_personal_types_of_sdv_are_not_taken_over() -> None:
     assert [overrides.columns[name].kind for name in ("n", "c", "mail", "what")] == [
         "numeric",
         "categorical",
-        "text",
+        "id",
         None,
     ]
+    assert overrides.columns["mail"].pii == "email"
     assert "Ann" not in str(overrides)
+
+
+def test_sorts_of_personal_details_go_out_and_come_back() -> None:
+    schema = infer_schema(FRAME, from_mapping({"columns": {"key": {"pii": "email"}, "remark": {"pii": "first_name"}}}))
+    plain = to_sdv(schema)
+    columns = plain["tables"]["table"]["columns"]
+    assert (columns["key"]["sdtype"], columns["remark"]["sdtype"]) == ("email", "first_name")
+    assert plain["tables"]["table"]["primary_key"] == "key"
+    assert infer_schema(FRAME, from_sdv(plain)) == schema
 
 
 def test_the_form_of_a_single_table_is_read() -> None:

@@ -13,17 +13,23 @@ Rows copied but for one or two columns (the target drawn anew, a name changed) a
 each column and each two columns in turn. And where the holdout itself was learnt from, no contrast of train against
 holdout can tell; but then the synthetic rows hold fresh rows far more often than train does, which is looked at too.
 
+Personal details that point at one person (an e-mail address, a telephone number) are made anew in a release, from
+ranges where none is real. There one that a real row holds too is a copy, and refuses: chance is no excuse. Names and
+addresses are common to many, and lists of common names hold more of them than fresh rows do; of the contrasts only that
+of train against the holdout tells a copy there. First and last names are looked at together too.
+
 What it cannot see: copies with a change in three columns and more, or in any number (see `excess_matches`); a text
 copied in part; near copies of a holdout that the synthesizer saw.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from sources.schema import Schema
+from sources.schema import PII_KEYS, Column, Schema
 from validators.evidence import Evidence
 from validators.gate import judged
 from validators.measurement import Measurement
@@ -41,6 +47,8 @@ as often is no taste for common rows: there are none."""
 MAX_PARTIAL = 120
 """Sets of columns without one or two that are looked at: all of them up to fifteen columns, else a seeded draw."""
 
+ROWS, DETAILS = "single rows", "personal details"
+
 LEAST_COLUMNS = 4
 """Columns that a row needs for parts of it to single anybody out."""
 
@@ -52,17 +60,23 @@ SEEN_FACTOR = 2.0
 
 
 def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
-    """Return one measurement, `exact_copies`: the smallest p over rows, parts of rows, texts, ids, the holdout."""
+    """Return one measurement, `exact_copies`: the smallest p over rows, parts of rows, texts, ids, the holdout.
+
+    It is 0 where personal details that must be new are those of a real row.
+    """
     real = real_rows(evidence)
     if isinstance(real, str):
         return all_undecided(evidence, [("exact_copies", "all rows")], real)
     looks = {what: columns for what, columns in _looks(evidence.schema).items() if columns}
-    if not looks:
+    keys = [column for column in evidence.schema.columns if column.pii in PII_KEYS]
+    if not looks and not keys:
         return all_undecided(evidence, [("exact_copies", "all rows")], "No column can be compared: all are images.")
     fresh = np.flatnonzero(~real.is_train)
     found = {what: _copied(real, evidence.synthetic.frame, columns) for what, columns in looks.items()}
     if real.entities is None:
         for what, look in found.items():
+            if any(evidence.schema[name].pii is not None for name in looks[what]):
+                continue
             second = _more_often_than_fresh(real.frame, fresh, evidence.synthetic.frame, looks[what])
             third = _more_often_than_real(real, evidence.synthetic.frame, looks[what])
             look["p"] = min(look["p"], max(second, WITNESS * look["p"]), third)
@@ -71,6 +85,8 @@ def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measu
         found["rows but for one or two columns"] = _partial(real, evidence.synthetic.frame, columns, rng)
     if columns:
         found["fresh rows"] = _holdout_seen(real, evidence.synthetic.frame, columns)
+    if keys:
+        found[DETAILS] = _details_reused(evidence, keys)
     weights = {what: WHOLE_WEIGHT / len(looks) if what in looks else (1 - WHOLE_WEIGHT) / 2 for what in found}
     ps = {what: min(1.0, look["p"] / weights[what]) for what, look in found.items()}
     worst = min(ps, key=lambda what: ps[what])
@@ -91,6 +107,11 @@ def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measu
 
 
 def _reading(worst: str, look: Mapping[str, float], p: float, num_synthetic: int) -> str:
+    if worst == DETAILS:
+        return (
+            f"{look['synthetic_rows']:.0f} of {num_synthetic} synthetic rows hold personal details (e-mail addresses, "
+            "telephone numbers or the like) of a real row, where all must be new."
+        )
     if worst == "fresh rows":
         return (
             f"{look['only_synthetic']:.0f} rows that the synthesizer should never have seen stand in the synthetic "
@@ -114,11 +135,36 @@ def row_codes(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> list[np
 
 
 def _looks(schema: Schema) -> dict[str, list[str]]:
-    looks = {"single rows": [c.name for c in schema.columns if c.kind not in ("id", "image")]}
-    looks |= {f"single values of {c.name}": [c.name] for c in schema.columns if c.kind in ("id", "text")}
+    looks = {ROWS: [c.name for c in schema.columns if c.kind not in ("id", "image")]}
+    looks |= {
+        f"single values of {c.name}": [c.name]
+        for c in schema.columns
+        if c.kind in ("id", "text") and c.pii not in PII_KEYS
+    }
+    names = [c.name for c in schema.columns if c.pii in ("first_name", "last_name")]
+    if len(names) > 1:
+        looks[f"single values of {' and '.join(names)}"] = names
     if len(schema.columns) == 1:
         looks = dict(list(looks.items())[:1])
     return looks
+
+
+def _details_reused(evidence: Evidence, keys: Sequence[Column]) -> dict[str, float]:
+    """Return how many synthetic rows hold a cell of `keys` that a real row of any part holds; p is 0 or 1."""
+    real = [part.frame for part in (evidence.train, evidence.holdout, evidence.reference) if part is not None]
+    reused = np.zeros(len(evidence.synthetic), dtype=bool)
+    for column in keys:
+        known: set[str] = set().union(*(map(_bare, frame[column.name].dropna()) for frame in real))
+        reused |= np.array(
+            [cell is not None and _bare(cell) in known for cell in evidence.synthetic.frame[column.name]], dtype=bool
+        )
+    rows = int(reused.sum())
+    return {"p": 0.0 if rows else 1.0, "train": rows, "fresh": 0, "expected": 0.0, "synthetic_rows": rows}
+
+
+def _bare(cell: str) -> str:
+    """Return a cell without what a copy may be written with or without: case, blanks, brackets, dashes."""
+    return re.sub(r"[\s()+/-]", "", cell).casefold()
 
 
 def _more_often_than_fresh(

@@ -82,12 +82,18 @@ def test_ordered_tokens_share_a_piecewise_linear_function_of_rank() -> None:
     assert vectors[[0, 1, 5]].detach().abs().max() == 0
 
 
-def test_input_tables_add_up_to_the_input_layer(rng: torch.Generator) -> None:
-    layer = TokenInput([3, 5], [None, np.linspace(0, 1, 5, dtype=np.float32)], 4, 6)
-    tokens = torch.tensor([[0, 4], [3, 1], [2, 5]])  # 3 and 5 are the unknown ones
-    start, gains = layer.tables()
-    expected = [start + gains[0][0] + gains[1][4], start + gains[1][1], start + gains[0][2]]
-    torch.testing.assert_close(layer(tokens), torch.stack(expected), rtol=1e-4, atol=1e-5)
+def test_gains_of_tokens_add_up_to_the_input_layer(rng: torch.Generator) -> None:
+    leaves = {2: (1, np.array([[0.1, 0.3], [0.6, np.nan]], dtype=np.float32))}
+    clusters = {3: (0, np.array([[True, False], [True, True], [True, True]]))}
+    ordered = np.linspace(0, 1, 2, dtype=np.float32)
+    layer = TokenInput([3, 2, 2, 2], [None, ordered, ordered, None], 4, 6, leaves=leaves, clusters=clusters)
+    tokens = torch.tensor([[0, 1, 0, 0], [1, 0, 1, 1], [2, 0, 0, 1], [3, 1, 2, 2], [2, 2, 2, 2]])
+    unknown = torch.tensor([3, 2, 2, 2])
+    for row in tokens:
+        expected = layer.start()
+        for place in torch.nonzero(row < unknown)[:, 0].tolist():
+            expected = expected + layer.gain(place, row[None])[0]
+        torch.testing.assert_close(layer(row[None])[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_heads_begin_at_their_bias() -> None:

@@ -72,7 +72,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Autoregressive:
     frame = whole(N, seed=1)
     with_gaps = holed(frame, 0.1, seed=2)
     frame[["answer", "amount"]] = with_gaps[["answer", "amount"]]
-    fitted = build(Config(width=64, hidden=128, depth=2, batch_size=256, correct=False))
+    fitted = build(Config(width=64, hidden=128, depth=2, batch_size=256, correct=False, fall_back=False))
     train = Dataset(frame=frame, schema=SCHEMA)
     run_dir = tmp_path_factory.mktemp("run")
     fitted.fit(train, seed=7, budget=Budget(steps=400), run_dir=run_dir, on_step=ignore_step)
@@ -155,9 +155,9 @@ def test_passes_through_the_network_do_not_grow_with_patterns(
     passes: list[int] = []
     real = masked.Painter.probabilities
 
-    def counted(self: masked.Painter, features: torch.Tensor, place: int) -> torch.Tensor:
+    def counted(self: masked.Painter, features: torch.Tensor, place: int, tokens: torch.Tensor) -> torch.Tensor:
         passes.append(len(features))
-        return real(self, features, place)
+        return real(self, features, place, tokens)
 
     monkeypatch.setattr(masked.Painter, "probabilities", counted)
     frame = holed(whole(400, seed=14), 0.4, seed=15)

@@ -46,6 +46,7 @@ def fit(
     two_phases: bool = False,
     spent_s: float = 0.0,
     collapsed: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
+    validated: list[int] | None = None,
     **config: Any,
 ) -> tuple[Trained, dict[str, Tensor]]:
     """Regress a product on its factors with dropout, so that every kind of state matters."""
@@ -59,6 +60,8 @@ def fit(
     def loss(batch: tuple[Tensor, Tensor, int], generator: torch.Generator) -> Tensor:
         noise = 0.01 * torch.randn(batch[1].shape, generator=generator)
         error = ((net(batch[0]) - batch[1] - noise) ** 2).mean()
+        if validated is not None and batch[2] < 0:
+            validated.append(batch[2])
         return error / 0 if batch[2] == spoil_at else error
 
     def batches(step: int) -> tuple[Tensor, Tensor, int]:
@@ -78,7 +81,7 @@ def fit(
             collapsed=collapsed,
         ),
         batches,
-        [(x[500:], y[500:], -1)],
+        [(x[500:], y[500:], -1)] * (1 if validated is None else 5),
         TrainingConfig(**{"max_steps": 400, "evaluate_every": 20, "patience": 3, **config}),
         seed=5,
         run_dir=run_dir,
@@ -162,6 +165,13 @@ def test_a_budget_over_within_the_first_step_gives_a_validated_model_of_it(tmp_p
     again, same_weights = fit(tmp_path / "b", budget=Budget(steps=1))
     assert same(weights, same_weights)
     assert again.history == stopped.history
+
+
+@pytest.mark.parametrize(("steps", "batches"), [(1, 1), (3, 3), (8, 5), (20, 5), (21, 10)])
+def test_an_only_validation_looks_at_no_more_batches_than_steps(tmp_path: Path, steps: int, batches: int) -> None:
+    seen: list[int] = []
+    fit(tmp_path, budget=Budget(steps=steps), validated=seen)
+    assert len(seen) == batches
 
 
 def test_what_a_kill_left_of_a_checkpoint_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -148,3 +148,66 @@ def test_a_holdout_that_was_learnt_from_is_seen(evidence_of: Callable[..., Evide
     (found,) = exact_copies(replace(evidence, synthetic=Dataset(frame=frame, schema=evidence.schema)), stream(0, "u"))
     assert found.status is Status.FAIL
     assert found.detail["looks"]["fresh rows"]["only_synthetic"] == 30
+
+
+def customers(first: int, seed: int, mails: str = "p{}@mail.com") -> Dataset:
+    """Return 600 rows of persons with numbers from `first`; in fifty there are two of one name."""
+    rng = stream(seed, "customers")
+    columns = (
+        Column(name="mail", kind="id", pii="email"),
+        Column(name="first", kind="id", pii="first_name"),
+        Column(name="last", kind="id", pii="last_name"),
+        Column(name="x", kind="numeric"),
+    )
+    numbers = range(first, first + 600)
+    frame = {
+        "mail": pd.Series([mails.format(n) for n in numbers], dtype=object),
+        "first": pd.Series([f"F{rng.integers(60)}" for _ in numbers], dtype=object),
+        "last": pd.Series([f"L{rng.integers(500)}" for _ in numbers], dtype=object),
+        "x": rng.normal(size=600),
+    }
+    return Dataset(frame=pd.DataFrame(frame), schema=Schema(columns=columns))
+
+
+def with_cells(data: Dataset, **cells: Any) -> Dataset:
+    return Dataset(frame=data.frame.assign(**cells), schema=data.schema)
+
+
+@pytest.mark.parametrize("part", ["train", "holdout"])
+def test_one_e_mail_address_of_a_real_row_refuses_in_whatever_case_it_is_written(part: str) -> None:
+    real = {"train": customers(0, 1), "holdout": customers(600, 2)}
+    fresh = customers(0, 3, "p{}@example.org")
+    assert judge(real["train"], real["holdout"], fresh).status is Status.PASS
+    mails = fresh.frame["mail"].copy()
+    mails[5] = real[part].frame["mail"][77].upper()
+    found = judge(real["train"], real["holdout"], with_cells(fresh, mail=mails))
+    assert (found.status, found.value, found.detail["worst"]) == (Status.FAIL, 0.0, "personal details")
+    assert found.reading.startswith("1 of 600 synthetic rows hold personal details")
+    assert "mail.com" not in found.reading.lower()
+
+
+def test_names_that_chance_gives_pass_and_names_of_train_do_not() -> None:
+    train, holdout = customers(0, 1), customers(600, 2)
+    fresh = customers(0, 3, "p{}@example.org")
+    names = train.frame[["first", "last"]]
+    copied = with_cells(fresh, first=names["first"], last=names["last"])
+    assert judge(train, holdout, fresh).status is Status.PASS
+    found = judge(train, holdout, copied)
+    assert found.status is Status.FAIL
+    assert found.detail["worst"] == "single values of first and last"
+
+
+def test_a_list_of_common_names_is_no_copy_of_a_source_where_they_are_rare() -> None:
+    rng = stream(4, "lists")
+    schema = Schema(columns=(Column(name="who", kind="id", pii="name"), Column(name="x", kind="numeric")))
+
+    def part(names: list[str]) -> Dataset:
+        frame = {"who": pd.Series(names, dtype=object), "x": rng.normal(size=len(names))}
+        return Dataset(frame=pd.DataFrame(frame), schema=schema)
+
+    def real(first: int) -> Dataset:
+        common = rng.random(2000) < 0.03
+        return part([f"C{rng.integers(1500)}" if is_common else f"L{first + n}" for n, is_common in enumerate(common)])
+
+    listed = part([f"C{number}" for number in rng.integers(1500, size=2000)])
+    assert judge(real(0), real(2000), listed).status is Status.PASS
