@@ -11,7 +11,8 @@ but never emitted.
     frame = codec.decode(tokens, seed=8)         # all columns, canonical
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from generators.base import GeneratorInputError
 from generators.tabular.cells import cells_of, lattice_of, numbers_of
 from generators.tabular.dependencies import Dependency, find_dependencies
 from generators.tabular.derivations import Derivation
+from generators.tabular.echoes import echo_tokens, echoed_numbers, find_echoes
 from generators.tabular.entities import entities_of, one_each
 from generators.tabular.identifiers import ROOM, IdCodec, fit_declared_id
 from generators.tabular.labels import LabelCodec, fit_labels, most_labels, texts_of
@@ -124,6 +126,11 @@ class TableCodec:
         """Return the tokens as `encode` does, for a frame of modelled columns."""
         tokens = np.full((len(frame), len(self.tokens)), -1, dtype=self.dtype)
         parts = {name: self._encode_column(name, frame[name]) for name in frame.columns if name in self.columns}
+        numbers = self._numbers_repeated(frame)
+        for name, codec in self._echoing():
+            if name in parts:
+                others = [numbers.get(other) for other in codec.echoes]
+                parts[name] = echo_tokens(codec, parts[name], numbers[name], others)
         for position, token in enumerate(self.tokens):
             if token.column in parts:
                 tokens[:, position] = parts[token.column][:, 0 if token.level == "coarse" else 1]
@@ -133,10 +140,18 @@ class TableCodec:
         """Return the coarse tokens, int64 N, of a modelled column, decided ones too; -1 for what has no token."""
         return self._encode_column(name, values)[:, 0]
 
-    def decode(self, tokens: np.ndarray, *, seed: int, given: pd.DataFrame | None = None) -> pd.DataFrame:
+    def decode(
+        self,
+        tokens: np.ndarray,
+        *,
+        seed: int,
+        given: pd.DataFrame | None = None,
+        present: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
         """Return the canonical frame, all columns, for tokens (int N T); same seed, same frame.
 
-        Columns that are `given` (canonical, N rows) stand as they are, and others are derived from them so.
+        Columns that are `given` (canonical, N rows) stand as they are, and others are derived from them so. Cells that
+        are `present` (canonical, N rows, missing where they are not; None is those given) are what others repeat.
         """
         parts: dict[str, np.ndarray] = {}
         for name in self.columns:
@@ -152,8 +167,30 @@ class TableCodec:
             )
             for column in self.relations.modelled.columns
         }
+        present = given if present is None else present
+        known = {} if present is None else self._numbers_repeated(self.relations.separate(present))
+        for name, codec in self._echoing():
+            there = [self._repeated(other, series, known) for other in codec.echoes]
+            column, rng = self.relations.modelled[name], stream(seed, "echo", name)
+            numbers = echoed_numbers(codec, parts[name][:, 0], numbers_of(column, series[name]), there, rng)
+            series[name] = cells_of(column, numbers)
         frame = pd.DataFrame(series, index=pd.RangeIndex(len(tokens)))
         return self._kept_unique(self.relations.join(frame, seed=seed, given=given), seed, given)
+
+    def _echoing(self) -> list[tuple[str, NumericCodec]]:
+        """Return the columns that repeat others, in the order of the table."""
+        return [(name, one) for name, one in self.columns.items() if isinstance(one, NumericCodec) and one.echoes]
+
+    def _numbers_repeated(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the numbers, float64 N, of columns of a modelled frame that repeat others or are repeated."""
+        used = {name for column, codec in self._echoing() for name in (column, *codec.echoes)}
+        modelled = self.relations.modelled
+        return {name: numbers_of(modelled[name], frame[name]) for name in used & {*frame}}
+
+    def _repeated(self, name: str, series: Mapping[str, pd.Series], known: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the numbers of a column, those that are known in place of the decoded ones."""
+        decoded = numbers_of(self.relations.modelled[name], series[name])
+        return np.where(np.isnan(known[name]), decoded, known[name]) if name in known else decoded
 
     def _kept_unique(self, frame: pd.DataFrame, seed: int, given: pd.DataFrame | None) -> pd.DataFrame:
         """Return the frame with a new id in every row that agrees with another in all of what is declared unique."""
@@ -244,6 +281,10 @@ class TableCodec:
             for names in unique
             if not any(isinstance(self.columns[name], IdCodec) for name in names)
         )
+        notes.extend(
+            f"{name}: repeats {' or '.join(codec.echoes)} to the last digit in some rows, as in training"
+            for name, codec in self._echoing()
+        )
         notes.extend(f"{name}: derived from {other}, which decides it" for name, (other, _) in self.derived.items())
         return tuple(notes)
 
@@ -299,7 +340,7 @@ def fit_codec(train: Dataset, config: CodecConfig, *, seed: int) -> TableCodec:
             support = one_each(pd.Series(numbers), entities).to_numpy()
             rng = stream(seed, "codec", column.name)
             columns[column.name] = fit_numeric(numbers, lattice_of(column, support), rng, support=support)
-    columns = _arranged(columns, frame, relations, seed)
+    columns = _arranged(_echoing(columns, frame, relations, entities, seed), frame, relations, seed)
     derivable = tuple(name for name, codec in columns.items() if _is_derivable(codec))
     rules: tuple[Dependency, ...] = ()
     if config.derive and derivable:
@@ -345,6 +386,21 @@ def _arranged(
         )
         for name, codec in clustered.items()
     }
+
+
+def _echoing(
+    columns: dict[str, ColumnCodec],
+    frame: pd.DataFrame,
+    relations: Relations,
+    entities: np.ndarray | None,
+    seed: int,
+) -> dict[str, ColumnCodec]:
+    """Return the codecs of all columns, numbers knowing which others they repeat."""
+    numeric = {name: codec for name, codec in columns.items() if isinstance(codec, NumericCodec)}
+    modelled = relations.modelled
+    numbers = {name: one_each(pd.Series(numbers_of(modelled[name], frame[name])), entities) for name in numeric}
+    found = find_echoes({name: one.to_numpy() for name, one in numbers.items()}, numeric, stream(seed, "echoes"))
+    return columns | {name: replace(numeric[name], echoes=echoes) for name, echoes in found.items()}
 
 
 def _refuse_unlearnable(train: Dataset) -> None:

@@ -124,13 +124,13 @@ def _filled(fitted: Fitted, frame: pd.DataFrame, asked: Sequence[str], seed: int
         tokens = _fill(fitted, tokens, wanted, allowed, seed=seed)
     unknown = tokens < 0
     complete = np.where(unknown, 0, tokens).astype(codec.dtype)
-    drawn = codec.decode(complete, seed=seed)
+    drawn = codec.decode(complete, seed=seed, present=frame)
     made = {rule.column: rule.anchors for rule in codec.relations.derivations}
     if made:  # from what the rows have, where they have it
         anchors = [name for name in codec.schema.names if name in frame and name not in made]
         own = {name: frame[name].where(frame[name].notna(), drawn[name]) for name in anchors}
         given = pd.DataFrame(own, index=drawn.index).astype({name: drawn[name].dtype for name in own})
-        drawn = codec.decode(complete, seed=seed, given=given)
+        drawn = codec.decode(complete, seed=seed, given=given, present=frame)
     result = frame.copy()
     for name, gap in gaps.items():
         place = codec.position(codec.derived[name][0] if name in codec.derived else name)

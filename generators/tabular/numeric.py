@@ -62,7 +62,8 @@ class NumericCodec:
         coarse, fine: int L, the tokens of each leaf.
         edges: float64 R - 1, between neighbouring range leaves.
         ranks: float64 L, middle rank of each leaf, 0 to 1.
-        missing: whether the column has missing cells; their coarse token is C.
+        missing: whether the column has missing cells; their coarse token is the last.
+        echoes: columns that this one repeats in some rows; their coarse tokens are C, C + 1, ... (see `echoes`).
 
     """
 
@@ -74,11 +75,17 @@ class NumericCodec:
     edges: np.ndarray
     ranks: np.ndarray
     missing: bool
+    echoes: tuple[str, ...] = ()
+
+    @property
+    def num_values(self) -> int:
+        """C, the coarse tokens of numbers."""
+        return int(self.coarse.max()) + 1 if len(self.coarse) else 0
 
     @property
     def num_coarse(self) -> int:
-        """Coarse tokens, missing included."""
-        return (int(self.coarse.max()) + 1 if len(self.coarse) else 0) + int(self.missing)
+        """Coarse tokens: of numbers, of echoes, of missing."""
+        return self.num_values + len(self.echoes) + int(self.missing)
 
     @property
     def num_fine(self) -> int:
@@ -101,7 +108,7 @@ class NumericCodec:
     def decode(self, coarse: np.ndarray, fine: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return numbers, float64 N, for the tokens; a fine token that its coarse one lacks is read as the last."""
         values = np.full(len(coarse), np.nan)
-        num_present = self.num_coarse - int(self.missing)
+        num_present = self.num_values
         present = np.flatnonzero(coarse < num_present)
         if len(present):
             counts = np.bincount(self.coarse, minlength=num_present)
@@ -115,9 +122,24 @@ class NumericCodec:
         """Return which fine tokens each coarse one has, bool num_coarse num_fine; missing has the first alone."""
         valid = np.zeros((self.num_coarse, self.num_fine), dtype=bool)
         valid[self.coarse, self.fine] = True
-        if self.missing:
-            valid[-1, 0] = True
+        valid[self.num_values :, 0] = True  # echoes and missing
         return valid
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The outermost numbers that can be drawn."""
+        ends = self.lattice.snap(np.array([self.knots.min(), self.knots.max()]))
+        return float(ends[0]), float(ends[1])
+
+    def draw_any(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return `n` numbers, float64, each leaf as likely as any other."""
+        return self._draw(rng.integers(len(self.knots), size=n), rng)
+
+    def is_mass(self, values: np.ndarray) -> np.ndarray:
+        """Return which of `values` (float64 N) are missing or have a coarse token for themselves, bool N."""
+        counts = np.bincount(self.coarse, minlength=self.num_values)
+        masses = self.knots[self.exact & (counts[self.coarse] == 1), 0]
+        return np.asarray(np.isnan(values) | np.isin(values, masses))
 
     def coarse_ranks(self) -> np.ndarray:
         """Return the mean rank of each coarse token, float64 num_coarse, NaN for missing."""
@@ -143,6 +165,7 @@ class NumericCodec:
             "edges": self.edges.tolist(),
             "ranks": self.ranks.tolist(),
             "missing": self.missing,
+            "echoes": list(self.echoes),
         }
 
     @staticmethod
@@ -157,6 +180,7 @@ class NumericCodec:
             edges=np.array(state["edges"], dtype=np.float64),
             ranks=np.array(state["ranks"], dtype=np.float64),
             missing=state["missing"],
+            echoes=tuple(state["echoes"]),
         )
 
     def _leaf_of(self, values: np.ndarray) -> np.ndarray:
