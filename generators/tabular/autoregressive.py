@@ -27,7 +27,14 @@ from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, O
 from generators.device import Device, resolve
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
 from generators.tabular.conditions import known_tokens
-from generators.tabular.density_ratio import CANDIDATES, MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
+from generators.tabular.density_ratio import (
+    CANDIDATES,
+    MIN_STEPS_CORRECTED,
+    MOST_CORRECTION,
+    DensityRatio,
+    correction_s,
+    fit_density_ratio,
+)
 from generators.tabular.fall_back import fit_fall_back
 from generators.tabular.latent_classes import LatentClasses
 from generators.tabular.masked import MaskedNetwork, draw_rows
@@ -66,7 +73,7 @@ class Config:
         validation_share: part of the training rows for early stopping.
         fall_back: keep a mixture of latent classes, or independent columns, instead of the network where held-out rows
             do not show that the network predicts them better (`fall_back`).
-        correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
+        correct: draw again what boosted trees can still tell from training rows (`density_ratio`), after 100 steps.
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         precision: `auto`, `float32`, `bfloat16 autocast`.
@@ -248,7 +255,7 @@ class Autoregressive:
                 fitted = replace(fitted, network=None, mixture=mixture)
                 parameters, best = mixture.parameters, float(fall_back.nats.mean())
                 notes = (*notes, fall_back.note(mixture))
-        if config.correct:
+        if config.correct and trained.steps >= MIN_STEPS_CORRECTED:
             ratio = fit_density_ratio(fitted.draw, data, held_out, codec.tokens, seed=derive(seed, NAME))
             fitted = replace(fitted, ratio=ratio)
         self._fitted = fitted

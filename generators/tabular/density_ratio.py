@@ -32,7 +32,10 @@ CAP = 0.99  # share of drawn rows whose weight lies under the cap
 MAX_LOG_WEIGHT = 4.0
 CANDIDATES = 4  # rows drawn for each row that is given in part
 MOST_CORRECTION = 0.5  # of a time budget that is kept back for all this, at most
-GLANCE_ROWS = 2_048  # drawn to see how long it takes
+MIN_STEPS_CORRECTED = (
+    100  # of training; what fewer have taught is not worth correcting, and a tiny budget not spent on it
+)
+GLANCE_ROWS, GLANCE_CELLS = 2_048, 65_536  # drawn to see how long it takes, at most
 PIECE_ROWS = 131_072  # rows drawn at a time, at most
 MAX_PIECES = 10_000
 
@@ -173,8 +176,9 @@ def correction_s(draw: Draw, num_rows: int, num_columns: int) -> float:
     if num_rows < MIN_ROWS:
         return 0.0
     began_s = time.monotonic()
-    draw(GLANCE_ROWS, 0)
-    drawing_s = (time.monotonic() - began_s) / GLANCE_ROWS * POOL * min(num_rows, MAX_ROWS)
+    glance = min(GLANCE_ROWS, max(GLANCE_CELLS // num_columns, 1))
+    draw(glance, 0)
+    drawing_s = (time.monotonic() - began_s) / glance * POOL * min(num_rows, MAX_ROWS)
     return drawing_s + growing_s((1 + POOL) * min(num_rows, MAX_ROWS), num_columns)
 
 

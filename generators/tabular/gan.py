@@ -22,7 +22,13 @@ from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, O
 from generators.device import Device, resolve
 from generators.tabular import gan_watch
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
-from generators.tabular.density_ratio import MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
+from generators.tabular.density_ratio import (
+    MIN_STEPS_CORRECTED,
+    MOST_CORRECTION,
+    DensityRatio,
+    correction_s,
+    fit_density_ratio,
+)
 from generators.tabular.gan_losses import Game, PairShares, real_batches
 from generators.tabular.gan_networks import Discriminator, Generator
 from generators.tabular.model_files import load_model, save_model
@@ -54,7 +60,7 @@ class Config:
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows that chooses what is kept.
-        correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
+        correct: draw again what boosted trees can still tell from training rows (`density_ratio`), after 100 steps.
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         precision: `auto`, `float32`, `bfloat16 autocast`.
@@ -185,7 +191,7 @@ class Gan:
         )
         told = () if watch is None else watch.notes(g_net, trained.collapsed_step, trained.kept_step)
         g_net, ratio, correcting_s = g_net.to("cpu"), None, time.monotonic()
-        if config.correct:
+        if config.correct and trained.steps >= MIN_STEPS_CORRECTED:
             ratio = fit_density_ratio(
                 g_net.draw, tokens.numpy(), held, codec.tokens, seed=derive(seed, NAME, "correction")
             )

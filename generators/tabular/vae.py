@@ -31,7 +31,13 @@ from generators.nn.residual import Trunk
 from generators.nn.segments import draw, segmented_cross_entropy, stratified_uniforms
 from generators.nn.tokens import TokenInput
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
-from generators.tabular.density_ratio import MOST_CORRECTION, DensityRatio, correction_s, fit_density_ratio
+from generators.tabular.density_ratio import (
+    MIN_STEPS_CORRECTED,
+    MOST_CORRECTION,
+    DensityRatio,
+    correction_s,
+    fit_density_ratio,
+)
 from generators.tabular.model_files import load_model, save_model
 from generators.tabular.row_tokens import clusters_of
 from generators.training import checkpoint, loop
@@ -72,7 +78,7 @@ class Config:
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping.
-        correct: draw again what boosted trees can still tell from training rows (`density_ratio`).
+        correct: draw again what boosted trees can still tell from training rows (`density_ratio`), after 100 steps.
         codec: what may be kept of the data.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         precision: `auto`, `float32`, `bfloat16 autocast`.
@@ -213,7 +219,7 @@ class Vae:
         decoder.drop_components(PRIOR_ROWS / len(tokens))
         decoder.eval()
         correcting_s, ratio = time.monotonic(), None
-        if config.correct:
+        if config.correct and trained.steps >= MIN_STEPS_CORRECTED:
             ratio = fit_density_ratio(
                 decoder.draw, tokens.numpy(), held.numpy(), codec.tokens, seed=derive(seed, NAME, "correction")
             )

@@ -17,6 +17,7 @@ from scipy import stats
 from generators.base import Budget, FitReport, GeneratorInputError, ignore_step
 from generators.tabular import autoregressive, masked
 from generators.tabular.autoregressive import Autoregressive, Config, build
+from generators.tabular.density_ratio import MIN_STEPS_CORRECTED
 from generators.tabular.masked_objective import MaskedObjective
 from sources.dataset import Dataset
 from sources.schema import Column, Schema
@@ -216,6 +217,17 @@ def test_validation_is_the_exact_likelihood_in_sampling_order(fitted: tuple[Auto
             logits = state.network(seen)[:, start : start + tokens[place].size]
             total += float(torch.nn.functional.cross_entropy(logits, rows[:, place]))
         assert float(objective.nats_per_row(rows, torch.Generator())) == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "corrected"), [(MIN_STEPS_CORRECTED - 1, False), (MIN_STEPS_CORRECTED, True)])
+def test_draws_are_corrected_once_the_network_has_learnt_for_some_steps(
+    tmp_path: Path, *, steps: int, corrected: bool
+) -> None:
+    config = Config(device="cpu", width=8, hidden=8, depth=1, batch_size=32, learning_rate=1e-5, fall_back=False)
+    synthesizer = build(config)
+    train = law(5_500, seed=3)
+    synthesizer.fit(train, seed=0, budget=Budget(steps=steps), run_dir=tmp_path, on_step=ignore_step)
+    assert (synthesizer.fitted.ratio is not None) == corrected
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16 autocast"])

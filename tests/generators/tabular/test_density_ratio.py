@@ -8,7 +8,7 @@ import pytest
 from generators.base import Budget, Family, ignore_step
 from generators.registry import SYNTHESIZERS
 from generators.tabular.codec import Token
-from generators.tabular.density_ratio import CANDIDATES, DensityRatio, fit_density_ratio
+from generators.tabular.density_ratio import CANDIDATES, MIN_STEPS_CORRECTED, DensityRatio, fit_density_ratio
 from sources.conform import conform
 from sources.inference import infer_schema
 from sources.randomness import stream
@@ -94,9 +94,9 @@ def test_a_loaded_model_corrects_as_the_saved_one(name: str, tmp_path: Path) -> 
     x = rng.normal(size=5100)
     train = pd.DataFrame({"x": x, "y": np.abs(x) + rng.normal(size=5100) * 0.05, "c": rng.choice(list("uvw"), 5100)})
     family: Family = SYNTHESIZERS[name]
-    synthesizer = family.build(family.config())
-    dataset = conform(train, infer_schema(train))
-    synthesizer.fit(dataset, seed=1, budget=Budget(steps=15), run_dir=tmp_path / "run", on_step=ignore_step)
+    synthesizer = family.build(family.config(width=16, hidden=16, batch_size=64))
+    dataset, budget = conform(train, infer_schema(train)), Budget(steps=MIN_STEPS_CORRECTED)
+    synthesizer.fit(dataset, seed=1, budget=budget, run_dir=tmp_path / "run", on_step=ignore_step)
     synthesizer.save(tmp_path / "model")
     assert json.loads((tmp_path / "model" / "model.json").read_text())["extra"]["ratio"] is not None
     saved = synthesizer.sample(700, seed=3).frame
