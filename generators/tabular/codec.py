@@ -397,9 +397,9 @@ def _echoing(
 ) -> dict[str, ColumnCodec]:
     """Return the codecs of all columns, numbers knowing which others they repeat."""
     numeric = {name: codec for name, codec in columns.items() if isinstance(codec, NumericCodec)}
-    modelled = relations.modelled
-    numbers = {name: one_each(pd.Series(numbers_of(modelled[name], frame[name])), entities) for name in numeric}
-    found = find_echoes({name: one.to_numpy() for name, one in numbers.items()}, numeric, stream(seed, "echoes"))
+    rows = np.arange(len(frame)) if entities is None else np.unique(entities, return_index=True)[1]  # one of each
+    numbers = {name: numbers_of(relations.modelled[name], frame[name])[rows] for name in numeric}
+    found = find_echoes(numbers, numeric, stream(seed, "echoes"))
     return columns | {name: replace(numeric[name], echoes=echoes) for name, echoes in found.items()}
 
 

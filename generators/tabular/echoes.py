@@ -31,7 +31,7 @@ def find_echoes(
     first column that it repeats.
 
     Args:
-        numbers: float64 N of each column, in the order of the table, NaN where it is missing or not to be counted.
+        numbers: float64 N of each column, in the order of the table, NaN where it is missing; one row of each entity.
         codecs: theirs.
         rng: chooses and shuffles rows.
 

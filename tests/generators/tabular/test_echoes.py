@@ -9,6 +9,7 @@ from generators.tabular.numeric import NumericCodec
 from sources.conform import conform
 from sources.dataset import Dataset
 from sources.inference import infer_schema
+from sources.overrides import ColumnOverrides, SchemaOverrides
 
 
 def bills(n: int = 3000, paid: float = 0.2) -> pd.DataFrame:
@@ -127,3 +128,15 @@ def test_what_a_repeated_number_cannot_be_becomes_the_end_of_the_range() -> None
     assert isinstance(numeric, NumericCodec)
     tokens[:, payment] = numeric.num_values
     assert codec.decode(tokens, seed=6)["payment"].max() == numeric.ends[1] < 1e5
+
+
+def test_the_many_rows_of_one_entity_count_once() -> None:
+    frame = bills(paid=0.0)
+    everybody = np.arange(len(frame)) // 2
+    one = np.where(np.arange(len(frame)) < 600, 0, everybody)  # a fifth of the rows is one person, who pays all bills
+    frame.loc[one == 0, "payment"] = frame.loc[one == 0, "bill"]
+    for owner, found in ((one, {}), (everybody, {"payment": ("bill",)})):
+        owned = frame.assign(owner=[f"P{number:06d}" for number in owner])
+        said = SchemaOverrides(columns={"owner": ColumnOverrides(kind="id")}, entity_key="owner")
+        codec = fit_codec(conform(owned, infer_schema(owned, said)), CodecConfig(), seed=0)
+        assert echoes_of(codec) == found
