@@ -35,7 +35,7 @@ MOST_CORRECTION = 0.5  # of a time budget that is kept back for all this, at mos
 MIN_STEPS_CORRECTED = (
     100  # of training; what fewer have taught is not worth correcting, and a tiny budget not spent on it
 )
-GLANCE_ROWS, GLANCE_CELLS = 2_048, 65_536  # drawn to see how long it takes, at most
+GLANCES, GLANCE_ROWS, GLANCE_CELLS = 2, 2_048, 65_536  # drawn to see how long it takes, at most
 PIECE_ROWS = 131_072  # rows drawn at a time, at most
 MAX_PIECES = 10_000
 
@@ -175,10 +175,13 @@ def correction_s(draw: Draw, num_rows: int, num_columns: int) -> float:
     """
     if num_rows < MIN_ROWS:
         return 0.0
-    began_s = time.monotonic()
     glance = min(GLANCE_ROWS, max(GLANCE_CELLS // num_columns, 1))
-    draw(glance, 0)
-    drawing_s = (time.monotonic() - began_s) / glance * POOL * min(num_rows, MAX_ROWS)
+    seconds = []
+    for number in range(GLANCES):
+        began_s = time.monotonic()
+        draw(glance, number)
+        seconds.append(time.monotonic() - began_s)
+    drawing_s = min(seconds) / glance * POOL * min(num_rows, MAX_ROWS)
     return drawing_s + growing_s((1 + POOL) * min(num_rows, MAX_ROWS), num_columns)
 
 
