@@ -18,7 +18,7 @@ from generators.tabular.latent_classes import LatentClasses
 from generators.tabular.row_tokens import Token
 from sources.randomness import derive, stream
 
-SURE = float(np.log(1_000))  # nats by which the network must win on all unseen rows together: a thousand times likelier
+SURE = float(np.log(20))  # nats by which the network must win on all unseen rows together: twenty times likelier
 MIN_UNSEEN = 10  # held-out rows that can decide; tables of 30 rows lost by a network that three rows chose
 MAX_ROWS = 20_000  # more rows are a network's to learn from
 MAX_TOKENS, MIN_ROWS = 100_000, 1_000  # of the rows that it learns from, which are some of them in a large table
@@ -58,8 +58,12 @@ class FallBack:
         return len(self.unseen) >= MIN_UNSEEN
 
     def loses_to(self, nats: np.ndarray) -> bool:
-        """Return whether a network is to be kept, under which the unseen rows have these `nats`, float64 M."""
-        return bool((self.nats - nats).sum() > SURE)
+        """Return whether a network is to be kept, under which the unseen rows have these `nats`, float64 M.
+
+        A network begins as independent columns, so against them any gain is one, and what they lose is all that columns
+        have to do with each other.
+        """
+        return bool((self.nats - nats).sum() > (SURE if self.shape.num_classes > 1 else 0.0))
 
     def refitted(self) -> LatentClasses:
         """Return the mixture that learns from all rows, those held out too."""
