@@ -9,6 +9,7 @@ A source may itself hold such texts, where it was made for trials. So a range ha
 from which on the source holds none; no made text is one of the source then, without any of them being kept.
 """
 
+import ipaddress
 import math
 import re
 import string
@@ -174,15 +175,23 @@ def _ipv4(variant: int, number: int) -> str:
 
 def _ipv4_variant(text: str) -> int | None:
     parts = text.strip().split(".")
-    if len(parts) != 4 or not all(part.isdigit() for part in parts):  # noqa: PLR2004 - bytes
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):  # noqa: PLR2004 - bytes
         return None
     address = sum(int(part) << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=True))
     return next((k for k, (base, bits) in enumerate(_BLOCKS) if address >> bits == base >> bits), None)
 
 
+_DOCUMENTS = 0x20010DB8
+"""The first 32 bits of IPv6 addresses for documents (RFC 3849); the next 16 are the variant."""
+
+
 def _ipv6_variant(text: str) -> int | None:
-    groups = text.strip().casefold().split(":")
-    return int(groups[2], 16) if groups[:2] == ["2001", "db8"] and groups[2:] and groups[2] else None
+    try:
+        address = int(ipaddress.IPv6Address(text.strip()))
+    except ValueError:
+        return None
+    variant = address >> 80 & 0xFFFF
+    return variant if address >> 96 == _DOCUMENTS and variant < MOST_VARIANTS else None
 
 
 def _site(variant: int, number: int) -> str:
