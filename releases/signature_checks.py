@@ -130,8 +130,11 @@ def approval_checks(manifest: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(name="approval", ok=False, words="The manifest has a list of approvals without one.")
     for one in approvals:
         same = " the one who asked" if one.by_requester else f" asked by {shown(one.requested_by)}"
-        words = f"{shown(one.by)},{same}, on {shown(one.approved)}: {shown(one.reason, 200)}"
-        yield Check(name="approval", ok=True, words=words)
+        own = "" if one.key_id is None else f", by key {shown(one.key_id[:SHORT])}…"
+        words = f"{shown(one.by)}{own},{same}, on {shown(one.approved)}: {shown(one.reason, 200)}"
+        signed = one.key_id is None or one.key_id in manifest.get("signers", [])
+        gone = "The key that this approval names has not signed the release: "
+        yield Check(name="approval", ok=signed, words=("" if signed else gone) + words)
 
 
 def trust_of(folder: Path, checks: Sequence[Check], keys: Sequence[PublicKey]) -> Trust:
