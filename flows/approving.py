@@ -25,7 +25,7 @@ from flows.run_folder import RunFolder, digest_of_json, folder_of, lineage_key, 
 from flows.signers import signing_keys
 from flows.spec import Spec
 from flows.spec_file import check_spec
-from releases.approvals import Approval, same_person
+from releases.approvals import Approval, plain_name, same_person
 from releases.keys import SHORT, SigningKey
 from releases.manifest import sha256_of
 from releases.provenance import Provenance, code_version, dependency_versions
@@ -180,8 +180,7 @@ def _check_approver(request: Request, who: str) -> None:
             seen=f"asked by {request.requested_by}, approved by {who}",
             remedy="let somebody else decide; what follows an @, and capitals, make nobody another person",
         )
-    allowed = {" ".join(name.casefold().split()) for name in request.by}
-    if allowed and " ".join(who.casefold().split()) not in allowed:
+    if request.by and plain_name(who) not in map(plain_name, request.by):
         raise FlowInputError(
             "--as: not one of those who may approve this", seen=who, remedy="one of: " + ", ".join(request.by)
         )

@@ -61,6 +61,11 @@ def same_person(one: str, other: str) -> bool:
     return _core(one) == _core(other)
 
 
+def plain_name(name: str) -> str:
+    """Return a name without what spelling alone decides: case, spaces, the encoding of accents."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def _core(name: str) -> str:
-    plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    plain = plain_name(name)
     return plain.partition("@")[0] or plain

@@ -178,7 +178,7 @@ def test_an_approver_who_is_killed_at_any_step_leaves_one_release_in_the_end(tmp
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["kills"] >= 10
+    assert found["kills"] >= 8
     assert set(found["signals"]) == {signal.SIGKILL}
     assert found["versions"] == [1] * len(found["signals"])
     assert found["broken"] == []
