@@ -40,6 +40,7 @@ from validators.pictures import Pictures
 
 PENDING, DECISION, STORY = "pending.json", "decision.json", "waiting/story.json"
 FORMAT = "understudy approval request"
+OTHER_ACCOUNT = "decide under an account that may write the run root, such as the one that ran it"
 RUN_AGAIN = "run the spec again: what was fitted is kept, and it asks anew"
 
 
@@ -230,12 +231,18 @@ def read_request(folder: RunFolder) -> Request | None:
             seen=relative(folder.root / "lineage.key"),
             remedy="give the run folder where it was made, or put the key back",
         )
+    try:
+        key = lineage_key(folder)
+    except (OSError, ValueError) as error:
+        raise FlowInputError(
+            f"{folder.root / 'lineage.key'}: cannot be read", seen=type(error).__name__, remedy=OTHER_ACCOUNT
+        ) from None
     mac = plain.pop("hmac_sha256", None) if isinstance(plain, dict) else None
     try:
-        good = isinstance(mac, str) and hmac.compare_digest(mac, _mac(plain, lineage_key(folder)))
+        good = isinstance(mac, str) and hmac.compare_digest(mac, _mac(plain, key))
         fields = {name: value for name, value in plain.items() if name != "format"} if good else {}
         request = _REQUEST.validate_python(fields)
-    except (ValidationError, ValueError, AttributeError, TypeError, OSError):
+    except (ValidationError, ValueError, AttributeError, TypeError):
         raise FlowInputError(
             f"{path}: changed since it was written, or written elsewhere", remedy=RUN_AGAIN + " (remove this file)"
         ) from None
@@ -265,8 +272,16 @@ def read_story(folder: RunFolder) -> Story:
 
 def end(folder: RunFolder, decision: Decision) -> None:
     """Write how a request ended; then nothing waits any more."""
-    write_json(folder.path / DECISION, _DECISION.dump_python(decision, mode="json"))
-    (folder.path / PENDING).unlink(missing_ok=True)
+    try:
+        write_json(folder.path / DECISION, _DECISION.dump_python(decision, mode="json"))
+        (folder.path / PENDING).unlink(missing_ok=True)
+    except OSError as error:
+        raise FlowInputError(
+            f"{folder.path}: the decision could not be written"
+            + (f", though {decision.release} is published" if decision.release else ""),
+            seen=error.strerror,
+            remedy="look at the space and the rights of this folder, then give the same command again",
+        ) from None
 
 
 def published_as(releases: Path, name: str, request: str) -> Path | None:
@@ -286,7 +301,11 @@ def decided_by_one(path: Path) -> Iterator[None]:
         FlowInputError: somebody holds it.
 
     """
-    with (path / ".lock").open("a") as lock:
+    try:
+        lock = (path / ".lock").open("a")
+    except OSError as error:
+        raise FlowInputError(f"{path}: cannot be written", seen=error.strerror, remedy=OTHER_ACCOUNT) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from flows.errors import Exit
 from flows.progress import narrator
-from releases.checks import Verification
+from releases.checks import Verification, shown
 from releases.keys import read_public_key
 from releases.verify import verify
 
+MOST_CHARS = 800
+"""Of one check on a terminal, which hostile fields of a manifest may have gone into."""
 WORDS = {
     "signed": "this is what the holders of these keys published",
     "unchecked": "unchanged since it was signed; by whom, only --key PUB can tell",
@@ -51,4 +53,4 @@ def say_checks(found: Verification) -> None:
     voice = narrator(quiet=False)
     width = max(len(check.name) for check in found.checks)
     for check in found.checks:
-        voice.line("ok" if check.ok else "WRONG", f"{check.name:<{width}}  {check.words}")
+        voice.line("ok" if check.ok else "WRONG", f"{check.name:<{width}}  {shown(check.words, MOST_CHARS)}")

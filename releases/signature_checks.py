@@ -53,6 +53,9 @@ def signature_checks(
     """Yield what `SIGNATURE.dsse` is worth; every file has the hash in the manifest when this is called."""
     path = folder / FILE_NAME
     announced = manifest.get("signers", [])
+    if not _is_list_of_ids(announced):
+        yield Check(name="signature", ok=False, words="The manifest's list of signers cannot be read.")
+        return
     if not path.exists():
         if keys:
             words = "There is no signature, so nothing shows that this is from the holder of the key."
@@ -78,13 +81,17 @@ def signature_checks(
     yield _signature(envelope, announced, keys, needed)
 
 
-def _signature(envelope: Envelope, announced: Any, keys: Sequence[PublicKey], needed: int) -> Check:
+def _is_list_of_ids(announced: object) -> bool:
+    return isinstance(announced, list) and all(isinstance(one, str) for one in announced)
+
+
+def _signature(envelope: Envelope, announced: Sequence[str], keys: Sequence[PublicKey], needed: int) -> Check:
     valid = set(envelope.valid())
     bad = [one.key.key_id for one in envelope.signatures if one.key not in valid]
     if bad:
         return Check(name="signature", ok=False, words=f"Not a signature by the key that it names: {_ids(bad)}.")
     there = {key.key_id for key in valid}
-    gone = [str(name) for name in announced if name not in there]
+    gone = [name for name in announced if name not in there]
     if gone:
         return Check(name="signature", ok=False, words=f"Signatures by these keys are gone: {_ids(gone)}.")
     if not keys:

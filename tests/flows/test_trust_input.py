@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from flows import approval
@@ -15,6 +16,7 @@ from flows.judging import Judgement
 from flows.run_folder import RunFolder, folder_of
 from flows.spec import ApprovalSpec
 from flows.spec_file import check_spec, plain_spec
+from flows.starting import json_schema
 from releases.keys import new_key, read_public_key, write_pair
 from releases.manifest import sha256_of
 from releases.publish import publish
@@ -297,3 +299,19 @@ def test_bad_input_is_one_message_and_changes_nothing(
 def test_names_cannot_speak_to_a_terminal(text: str) -> None:
     with pytest.raises(approval.FlowInputError, match="not one line"):
         check_words(text)
+
+
+@pytest.mark.parametrize(
+    "publish",
+    [
+        {"sign": True, "approval": "required"},
+        {"sign": "ann.pem", "approval": "none"},
+        {"sign": ["a.pem", "env:B"], "approval": {"by": ["Ann"], "expires_hours": 72, "signed_by": ["ann.pub"]}},
+    ],
+)
+def test_every_form_is_known_to_editors_and_comes_back_from_plain_json(publish: dict[str, object]) -> None:
+    raw = {"name": "wages", "source": "wages.csv", "publish": publish}
+    jsonschema.validate(raw, json_schema())
+    plain = plain_spec(check_spec(raw, place="spec"))
+    jsonschema.validate(plain, json_schema())
+    assert plain_spec(check_spec(plain, place="spec")) == plain

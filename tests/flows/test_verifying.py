@@ -14,6 +14,7 @@ import pytest
 
 from flows.cli import command_line
 from releases.keys import new_key, write_pair
+from releases.manifest import digest_of
 from releases.publish import publish
 from sources.dataset import Dataset
 from sources.schema import Column, Schema
@@ -72,6 +73,16 @@ def test_a_second_signer_and_the_keys_commands_by_hand(here: Path, capsys: pytes
     assert "2 signatures" in said(["sign", signed, "--key", "keys/ben.pem"], capsys)
     both = ["--key", "ann.pub", "--key", "keys/ben.pub", "--threshold", "2"]
     assert "2 of the 2 given keys signed it, 2 must" in said(["verify", signed, *both], capsys)
+
+
+def test_a_hostile_manifest_cannot_speak_to_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unsigned = release(here)
+    path = Path(unsigned) / "MANIFEST.json"
+    changed = {**json.loads(path.read_text()), "rows": "\x1b[2J all is well"}
+    path.write_text(json.dumps({**changed, "digest": digest_of(changed)}))
+    out = said(["verify", unsigned], capsys, code=3)
+    assert "all is well" in out
+    assert "\x1b" not in out
 
 
 def by_hand(signed: str, key: Path) -> "subprocess.CompletedProcess[str]":

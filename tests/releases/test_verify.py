@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from releases.errors import ReleaseInputError
+from releases.keys import new_key
 from releases.manifest import FIELDS, data_digest, digest_of, file_entry
 from releases.publish import publish
 from releases.verify import verify
@@ -287,3 +288,32 @@ assert verify({str(release)!r}).ok
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+HOSTILE = (None, True, -1, 1e300, "\x1b[2J", [], [None], ["x"], {}, {"a": {"b": 1}}, [[[[]]]])
+
+
+@pytest.mark.parametrize("field", [*FIELDS[2:-1], "rebalanced", "approvals", "signers"])
+def test_no_shape_of_a_field_ends_in_anything_but_a_check(field: str, published: Callable[..., Path]) -> None:
+    release = published(signers=[new_key()])
+    good = json.loads((release / "MANIFEST.json").read_text())
+    for value in HOSTILE:
+        changed = {**good, field: value}
+        (release / "MANIFEST.json").write_text(json.dumps({**changed, "digest": digest_of(changed)}))
+        assert not verify(release).ok, value
+    (release / "SIGNATURE.dsse").unlink()
+    for value in HOSTILE:
+        changed = {**good, field: value}
+        (release / "MANIFEST.json").write_text(json.dumps({**changed, "digest": digest_of(changed)}))
+        assert verify(release).checks, value
+
+
+@pytest.mark.parametrize("name", ["verdict.json", "schema.json"])
+def test_no_shape_of_a_public_file_ends_in_anything_but_a_check(name: str, published: Callable[..., Path]) -> None:
+    release = published(signers=[new_key()])
+    good = json.loads((release / name).read_text())
+    for field in good:
+        for value in HOSTILE:
+            (release / name).write_text(json.dumps({**good, field: value}))
+            forge(release)
+            assert not verify(release).ok, (field, value)
