@@ -159,13 +159,13 @@ class Painter:
 
     def probabilities(self, features: Tensor, place: int, tokens: Tensor) -> Tensor:
         """Return the distribution of the token at `place`, float64 B size, for features (float B H) of rows, B T."""
-        size = len(features) if self.device.is_gpu else CACHE_ROWS * torch.get_num_threads()
-        pieces = torch.split(features, max(size, 1))
-        with self.device.autocast():
-            hidden = torch.cat([self.network.trunk(piece) for piece in pieces])
-        logits = self.network.logits_at(place, hidden, tokens)
-        probabilities: Tensor = logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
-        return probabilities
+        size = max(len(features) if self.device.is_gpu else CACHE_ROWS * torch.get_num_threads(), 1)
+        logits = []
+        for piece, rows in zip(torch.split(features, size), torch.split(tokens, size), strict=True):
+            with self.device.autocast():
+                hidden = self.network.trunk(piece)
+            logits.append(self.network.logits_at(place, hidden, rows))
+        return torch.cat(logits).masked_fill_(self.forbidden[place], -torch.inf).double().softmax(1)
 
 
 def _one_state(tokens: Tensor) -> tuple[Tensor, Tensor]:

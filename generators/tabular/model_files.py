@@ -76,5 +76,12 @@ def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, 
             seen=f"{state.get('family')}, {state.get('format')}",
             remedy="load it with the family and version that wrote it",
         )
-    codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
-    return state["config"], codec, weights, state["extra"]
+    try:
+        codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
+        return state["config"], codec, weights, state["extra"]
+    except (KeyError, TypeError) as error:
+        raise GeneratorInputError(
+            f"{path}: the saved model lacks a part that this version writes",
+            seen=str(error),
+            remedy="fit and save it again",
+        ) from error
