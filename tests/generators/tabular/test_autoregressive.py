@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,6 @@ from sources.schema import Column, Schema
 
 N = 3_000
 SMALL = Config(width=64, hidden=128, depth=2, batch_size=256, fall_back=False)  # test_fall_back.py is about the rest
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def law(n: int, *, seed: int) -> Dataset:
