@@ -12,6 +12,8 @@ from sources.schema import Kind, Pii, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, lt=1)]
+Side = Annotated[int, Field(gt=0, le=4096)]
+Size = tuple[Side, Side]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -22,6 +24,26 @@ class FileSource(BaseModel):
     kind: Literal["file"] = "file"
     path: str = Field(min_length=1, description="path or URL of the table")
     options: dict[str, Any] = Field(default_factory=dict, description="for the store, such as anon: true")
+
+
+class FolderSource(BaseModel):
+    """Pictures in a local folder; folders in it name their labels, or a table describes them."""
+
+    model_config = STRICT
+    kind: Literal["folder"]
+    folder: str = Field(min_length=1, description="folder of pictures, or of one folder for each label")
+    attributes: str | None = Field(default=None, description="table with a column file that names each picture")
+    resize: Size | None = Field(default=None, description="[height, width] for all; left out: they must have one size")
+    mode: Literal["L", "RGB", "RGBA"] | None = Field(default=None, description="turn every picture into this")
+
+
+class ArraysSource(BaseModel):
+    """Pictures in a .npz or .npy file, with arrays of attributes beside them."""
+
+    model_config = STRICT
+    kind: Literal["arrays"]
+    arrays: str = Field(min_length=1, description="path of the .npz or .npy file")
+    images: str | None = Field(default=None, description="name of the array of pictures, N × H × W or N × H × W × C")
 
 
 class SqlSource(BaseModel):
@@ -46,10 +68,10 @@ class SklearnSource(BaseModel):
 
     model_config = STRICT
     kind: Literal["sklearn"]
-    dataset: str = Field(description="its name without load_, such as breast_cancer")
+    dataset: str = Field(description="its name without load_, such as breast_cancer; digits_images holds pictures")
 
 
-SOURCE_KINDS = ("file", "sql", "statsmodels", "sklearn")
+SOURCE_KINDS = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
 
 
 def _with_kind(raw: Any) -> Any:
@@ -57,12 +79,16 @@ def _with_kind(raw: Any) -> Any:
     if isinstance(raw, str):
         return {"kind": "file", "path": raw}
     if isinstance(raw, dict) and "kind" not in raw:
-        return {"kind": "sql" if {"sql", "url"} & raw.keys() else "file", **raw}
+        implied = {"sql": "sql", "url": "sql", "folder": "folder", "arrays": "arrays"}
+        return {"kind": next((implied[key] for key in raw if key in implied), "file"), **raw}
     return raw
 
 
 Source = Annotated[
-    Annotated[FileSource | SqlSource | StatsmodelsSource | SklearnSource, Field(discriminator="kind")],
+    Annotated[
+        FileSource | FolderSource | ArraysSource | SqlSource | StatsmodelsSource | SklearnSource,
+        Field(discriminator="kind"),
+    ],
     BeforeValidator(_with_kind),
 ]
 
