@@ -19,12 +19,13 @@ from typer.exceptions import TyperException
 
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
+from flows.trust_cli import add_to
 from sources.errors import UserError
 
 HELP = """Synthetic stand-ins for real datasets, judged before they are released.
 
 Exit codes: 0 published, passed or verified · 2 bad input or usage · 3 refused by the gate · 4 inconclusive or invalid
-· 1 a defect of ours."""
+· 5 waiting for approval · 1 a defect of ours."""
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -60,13 +61,16 @@ def run(
     spec: SpecFile,
     sets: Sets = None,
     out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    requested_by: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who asks, where an approval is due; else user@host.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
     from flows.run import run_command  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json))
+    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, requested_by=requested_by))
 
 
 @app.command()
@@ -149,12 +153,19 @@ def impute(
 def verify(
     *,
     release: Annotated[str, typer.Argument(metavar="RELEASE_DIR", help="The folder of one version.")],
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="PUB", help="A signer's public key. May be repeated.")
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(help="How many of the keys must have signed.", show_default="all")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The release that it should be a version of.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a release offline: files, hashes, policy, verdict."""
+    """Check a release offline: files, hashes, signatures, name, policy, verdict, rows."""
     from flows.verifying import verify_command  # noqa: PLC0415
 
-    leave(verify_command(release, as_json=as_json))
+    leave(verify_command(release, as_json=as_json, keys=key or [], threshold=threshold, name=name))
 
 
 @app.command()
@@ -165,6 +176,9 @@ def schema(
     from flows.starting import schema_command  # noqa: PLC0415
 
     leave(schema_command(of))
+
+
+add_to(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -13,6 +13,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     REFUSED = 3
     INCONCLUSIVE = 4
+    WAITING = 5
     INTERRUPTED = 130
     TERMINATED = 143
 

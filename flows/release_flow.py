@@ -18,8 +18,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows import stages, tasks
+from flows.approval import Request
 from flows.candidates import budgets
-from flows.errors import FlowInputError, NothingFitted
+from flows.errors import Exit, FlowInputError, NothingFitted
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
 from flows.opening import Opened, targets_of
@@ -28,6 +29,7 @@ from flows.run_folder import RunFolder
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from generators.base import Budget, Diverged, GeneratorInputError
+from releases.keys import SigningKey
 from sources.canaries import Canaries, canaries_for, plant
 from sources.dataset import Dataset
 from sources.errors import UserError
@@ -50,6 +52,8 @@ class Company:
         voice: where it speaks.
         opened: the source, where the command line has read it already.
         targets: the law that the spec states, once the source is open.
+        signers: the keys that sign a release.
+        requested_by: who asks for approval, where the spec wants one.
 
     """
 
@@ -59,6 +63,8 @@ class Company:
     voice: Narrator
     opened: Opened | None = None
     targets: Targets | None = None
+    signers: tuple[SigningKey, ...] = ()
+    requested_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,7 @@ class Released:
         evidence: the private page.
         tried: kind and outcome of each candidate.
         targets: the law that the rows were altered to on purpose, or None.
+        waiting: what waits for approval, or None.
 
     """
 
@@ -81,18 +88,27 @@ class Released:
     evidence: Path
     tried: tuple[tuple[str, str], ...]
     targets: Targets | None = None
+    waiting: Request | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code."""
+        return EXITS[self.verdict.outcome] if self.waiting is None else Exit.WAITING
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, as `--json` prints them."""
         return {
             **verdict_json(self.verdict),
-            "exit": int(EXITS[self.verdict.outcome]),
+            "exit": int(self.exit),
             "chosen": self.chosen,
             "release": None if self.release is None else str(self.release),
             "report": None if self.release is None else str(self.release / "report.html"),
             "evidence": str(self.evidence),
             "candidates": [{"kind": kind, "outcome": outcome} for kind, outcome in self.tried],
             "rebalanced": None if self.targets is None else self.targets.to_json(),
+            "waiting": None
+            if self.waiting is None
+            else {"request": self.waiting.request, "expires": self.waiting.expires},
         }
 
 
@@ -140,9 +156,13 @@ def release(name: str, run_folder: str) -> State[Released]:
         gate_calls=counted(folder, opened.fingerprint, tried),
         num_canaries=spec.canaries,
     )
-    published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
+    passed, asks = verdict.outcome is Outcome.PASS, spec.publish.approval is not None
+    published = tasks.publish(chosen, spec, provenance, folder, company.signers) if passed and not asks else None
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
+    asked = None
+    if passed and asks:
+        asked = tasks.ask(chosen, spec, provenance, folder, requested_by=company.requested_by)
     ended = Released(
         verdict=verdict,
         chosen=chosen.candidate.kind,
@@ -150,6 +170,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         evidence=page,
         tried=tuple((one.candidate.kind, one.outcome) for one in tried),
         targets=company.targets,
+        waiting=asked,
     )
     write_json(folder.path / "outcome.json", ended.to_json())
     state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)

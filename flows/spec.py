@@ -220,12 +220,56 @@ class RebalanceSpec(BaseModel):
         return self
 
 
+class ApprovalSpec(BaseModel):
+    """Who must let a release out that has passed the gate."""
+
+    model_config = STRICT
+    by: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
+        default=(), description="names that may approve; left out: anybody"
+    )
+    other_than_requester: bool = Field(default=True, description="whoever asks may not approve")
+    expires_hours: float = Field(default=72, gt=0, le=8760, description="hours after which a request is void")
+    signed_by: tuple[str, ...] = Field(
+        default=(), description="public key files; the approver signs with one of them; left out: without a key"
+    )
+
+
+def _as_approval(raw: Any) -> Any:
+    """Turn `none` and `required` into what they stand for."""
+    if raw in (None, "none"):
+        return None
+    if isinstance(raw, dict):  # lists are tuples here: what has passed through Python is validated strictly
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    if raw != "required":
+        raise ValueError("give none, required, or keys such as {by: [Ann], expires_hours: 72}")
+    return {}
+
+
+def _as_places(raw: Any) -> Any:
+    """Turn `true`, `false` and one place into a list of places."""
+    if isinstance(raw, bool):
+        return ("env:UNDERSTUDY_SIGNING_KEY",) if raw else ()
+    if isinstance(raw, str):
+        raw = [raw]
+    if isinstance(raw, list) and any("-----BEGIN" in str(place) for place in raw):
+        raise ValueError("never write a key into a spec; name its file, env:NAME or block:NAME, and replace the key")
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
 class PublishSpec(BaseModel):
-    """Where a release goes, and in which formats."""
+    """Where a release goes, in which formats, who signs it and who must approve it."""
 
     model_config = STRICT
     to: str = Field(default="releases/", min_length=1, description="folder of all releases, relative to --out")
     formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
+    sign: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(_as_places, json_schema_input_type=bool | str | tuple[str, ...]),
+    ] = Field(default=(), description="true: $UNDERSTUDY_SIGNING_KEY; or private key files, env:NAME, block:NAME")
+    approval: Annotated[
+        ApprovalSpec | None,
+        BeforeValidator(_as_approval, json_schema_input_type=Literal["none", "required"] | ApprovalSpec | None),
+    ] = Field(default=None, description="none, required, or who may approve and until when")
 
 
 class Spec(BaseModel):

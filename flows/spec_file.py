@@ -19,7 +19,7 @@ from flows.spec import Spec
 from sources.errors import UserError, did_you_mean
 
 Key = str | int
-SECRET_KEYS = frozenset({"url", "options", "password"})
+SECRET_KEYS = frozenset({"url", "options", "password", "sign"})
 _TAGS = frozenset({*model.SOURCE_KINDS, "str", "int", "float", "bool", "list", "dict", "dict[str,any]", "tuple"})
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
@@ -268,6 +268,8 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = model.EqualRatesSpec
         case ("publish",):
             found = model.PublishSpec
+        case ("publish", "approval"):
+            found = model.ApprovalSpec
     return [field.alias or name for name, field in found.model_fields.items()] if found else []
 
 

@@ -22,6 +22,7 @@ from flows.spec_file import plain_spec
 from generators.base import Budget, OnStep
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
+from releases.keys import SigningKey
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
 from sources.canaries import Canaries
@@ -298,7 +299,9 @@ def words_of(one: Tried) -> str:
     return ", ".join(families)
 
 
-def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path) -> Path:
+def publish_best(
+    chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path, signers: Sequence[SigningKey] = ()
+) -> Path:
     """Publish the rows of a candidate that passed; returns the folder of the version."""
     judgement = chosen.judgement
     assert judgement is not None
@@ -311,6 +314,7 @@ def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path)
         pictures=judgement.pictures(),
         provenance=provenance,
         formats=spec.publish.formats,
+        signers=signers,
     )
 
 

@@ -6,20 +6,23 @@ Prefect's own keys would not do: two tasks with equal inputs share an entry unde
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import opening, stages
+from flows import approval, opening, stages
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
 from flows.run_folder import RunFolder
+from flows.signers import public_keys
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Reference, Tried
 from generators.base import Budget, OnStep
+from releases.keys import SigningKey
 from releases.provenance import Provenance
 from sources.canaries import Canaries
 from sources.contract import ContractResult
@@ -104,9 +107,30 @@ def gate(tried: Sequence[Tried]) -> Tried:
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder) -> Path:
+def publish(
+    chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, signers: Sequence[SigningKey] = ()
+) -> Path:
     """Publish the rows that passed."""
-    return stages.publish_best(chosen, spec, provenance, to=folder.releases)
+    return stages.publish_best(chosen, spec, provenance, to=folder.releases, signers=signers)
+
+
+@task(name="ask for approval", cache_policy=NO_CACHE, persist_result=False)
+def ask(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, *, requested_by: str) -> approval.Request:
+    """Keep what a release needs and ask a person to let it out."""
+    rule = spec.publish.approval
+    assert rule is not None
+    assert chosen.judgement is not None
+    assert chosen.sample is not None
+    return approval.ask(
+        folder,
+        chosen.judgement,
+        chosen.sample,
+        provenance,
+        rule=rule,
+        keys=public_keys(rule.signed_by),
+        requested_by=requested_by,
+        now=datetime.now(UTC),
+    )
 
 
 @task(name="write evidence", cache_policy=NO_CACHE, persist_result=False)

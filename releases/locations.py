@@ -26,7 +26,10 @@ def public_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     >>> public_spec({"source": {"path": "s3://key:secret@bucket/in/people.parquet?sig=1"}, "seed": 7})
     {'source': {'path': 'people.parquet'}, 'seed': 7}
     """
-    return {key: _public(key, value) for key, value in spec.items()}
+    plain = {key: _public(key, value) for key, value in spec.items()}
+    if isinstance(plain.get("publish"), dict):  # which keys sign, and who could have approved, is the publisher's
+        plain["publish"] = {key: _without_people(key, value) for key, value in plain["publish"].items()}
+    return plain
 
 
 def public_location(location: str) -> str:
@@ -46,6 +49,14 @@ def public_location(location: str) -> str:
     if parts.scheme.partition("+")[0] in {"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite"}:
         return parts.scheme
     return PurePosixPath(parts.path).name or parts.scheme
+
+
+def _without_people(key: str, value: Any) -> Any:
+    if key == "sign":
+        return PRIVATE if value and not isinstance(value, bool) else value
+    if key == "approval" and isinstance(value, dict):
+        return {name: PRIVATE if isinstance(inner, list) and inner else inner for name, inner in value.items()}
+    return value
 
 
 def _public(key: str, value: Any) -> Any:

@@ -9,16 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from releases.approvals import Approval
 from releases.card import card
+from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.errors import ReleaseError, ReleaseInputError
+from releases.keys import SigningKey
 from releases.manifest import FILE_NAME, manifest_of
 from releases.provenance import Provenance
 from releases.public import PublicMeasurement, public_measurements
 from releases.report.page import render_public
 from releases.schema_file import public_schema
 from releases.shelf import Versioning, new_version
+from releases.signing import signature_of
 from sources.dataset import Dataset
-from sources.files import write_json, write_text
+from sources.files import json_text, write_bytes, write_json, write_text
 from sources.storage import Format, to_storage, write_table
 from validators.gate import Outcome, Verdict, decide
 from validators.pictures import Pictures
@@ -39,6 +43,8 @@ def publish(
     formats: Sequence[Format] = ("parquet", "csv"),
     versioning: Versioning = "number",
     created: datetime | None = None,
+    signers: Sequence[SigningKey] = (),
+    approvals: Sequence[Approval] = (),
 ) -> Path:
     """Write `<to>/<provenance.name>/<version>` and return it.
 
@@ -55,6 +61,8 @@ def publish(
         formats: `parquet`, `csv`, or both; the first is what dataset viewers load.
         versioning: `number`, or `time` (UTC).
         created: the moment of publishing; now when None.
+        signers: each signs the statement on all files (`SIGNATURE.dsse`, written before the manifest).
+        approvals: of people; they stand on the card and in the manifest, and are signed with it.
 
     Raises:
         ReleaseError: the verdict is not PASS, or does not follow from the report: a defect of the caller.
@@ -98,6 +106,7 @@ def publish(
                 version=version,
                 created=created,
                 targets=report.targets,
+                approvals=approvals,
             )
             write_text(staging / "README.md", readme)
             manifest = manifest_of(
@@ -109,8 +118,14 @@ def publish(
                 report=report,
                 verdict=verdict,
                 provenance=provenance,
+                approvals=approvals,
+                signers=[key.public for key in signers],
             )
-            write_json(staging / FILE_NAME, manifest)
+            text = json_text(manifest)
+            if signers:
+                signature = signature_of(manifest, text.encode(), _verdict(coarse, report, verdict), signers)
+                write_bytes(staging / SIGNATURE_NAME, signature)
+            write_text(staging / FILE_NAME, text)
     except OSError as error:
         raise ReleaseInputError(
             f"{to}: the release could not be written, nothing was published",

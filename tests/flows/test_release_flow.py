@@ -219,7 +219,7 @@ def test_two_runs_of_one_spec_at_once_do_not_meet(survey: Path, capsys: pytest.C
 def test_the_terminal_is_told_how_to_go_on_after_ctrl_c(
     survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_arguments: object) -> None:
+    def interrupted(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     (survey / "spec.yaml").write_text(SPEC)
