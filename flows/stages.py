@@ -24,6 +24,8 @@ from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
+from releases.remote_store import RemoteStore
+from releases.stores import Address
 from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.files import write_json
@@ -298,7 +300,7 @@ def words_of(one: Tried) -> str:
     return ", ".join(families)
 
 
-def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path) -> Path:
+def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path | RemoteStore) -> Path | Address:
     """Publish the rows of a candidate that passed; returns the folder of the version."""
     judgement = chosen.judgement
     assert judgement is not None
