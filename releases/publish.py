@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from releases.card import card
+from releases.card import card, gap_sentence, gaps
+from releases.croissant import FILE_NAME as CROISSANT
+from releases.croissant import croissant, to_text
 from releases.errors import ReleaseError, ReleaseInputError
-from releases.manifest import FILE_NAME, manifest_of
+from releases.guarded_csv import guarded_table
+from releases.manifest import FILE_NAME, file_entry, manifest_of
 from releases.pointer import settle_latest
 from releases.provenance import Provenance
 from releases.public import PublicMeasurement, public_measurements
@@ -81,8 +84,13 @@ def publish(
     try:
         with _made_whole(to, provenance.name, versioning=versioning, created=created) as (version, staging):
             frame = to_storage(synthetic)
+            guarded_columns: tuple[str, ...] = ()
+            data_files = [f"data/{DATA_STEM}.{format_}" for format_ in dict.fromkeys(formats)]
             for format_ in dict.fromkeys(formats):
-                write_table(frame, staging / "data" / f"{DATA_STEM}.{format_}", format_)
+                table = frame
+                if format_ == "csv":
+                    table, guarded_columns = guarded_table(frame)
+                write_table(table, staging / "data" / f"{DATA_STEM}.{format_}", format_)
             write_json(staging / "schema.json", public_schema(synthetic.schema))
             write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
             page = render_public(
@@ -107,6 +115,16 @@ def publish(
                 targets=report.targets,
             )
             write_text(staging / "README.md", readme)
+            described = croissant(
+                schema=synthetic.schema,
+                files={path: file_entry(staging / path) for path in data_files},
+                guarded_columns=guarded_columns,
+                limits=[gap_sentence(one) for one in gaps(coarse)],
+                provenance=provenance,
+                version=version,
+                created=created,
+            )
+            write_text(staging / CROISSANT, to_text(described))
             manifest = manifest_of(
                 staging,
                 version=version,
