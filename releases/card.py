@@ -139,7 +139,7 @@ def _reading(formats: Sequence[str]) -> str:
         f'rows = pandas.{first}("data/data.{"parquet" if "parquet" in formats else "csv"}")',
         "```",
         "",
-        "`croissant.json` describes the files for tools that read [Croissant](https://mlcommons.org/croissant).",
+        "`croissant.json` describes the files for tools that read Croissant (mlcommons.org/croissant).",
     ]
     if "csv" in formats:
         lines += [
@@ -169,7 +169,7 @@ def _licence(licence: str) -> str:
     if licence.strip().lower() in ("", "other", "unknown"):
         return "None was named: ask whoever gave you this data before you pass it on."
     url = licence_url(licence)
-    return f"[{escape(licence)}]({url})" if url else escape(licence)
+    return f"{escape(licence)}: {url}" if url else escape(licence)
 
 
 _PERSONAL = (

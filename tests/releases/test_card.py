@@ -61,9 +61,9 @@ def test_hostile_texts_stay_texts_in_front_matter_markdown_and_on_a_terminal(tex
         or not text.strip()
     )
     body = whole.split("\n---\n", 1)[1]
-    assert re.search(r"(?<!\\)<(script|!--|/td)|(?<!\\)\]\((?!https://(mlcommons|spdx)\.org/)", body) is None
+    assert re.search(r"(?<!\\)<(script|!--|/td)|(?<!\\)\]\(", body) is None
     assert all(sign.isprintable() or sign == "\n" for sign in whole)
-    table = body.split("## Columns")[1].split("## ")[0].strip().splitlines()
+    table = body.split("\n## Columns\n")[1].split("\n## ")[0].strip().splitlines()
     assert all(len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 6 for line in table if line.startswith("|"))
     assert len([line for line in table if line.startswith("|")]) == 2 + len(columns)
     assert len(re.findall(r"^#+ ", body, re.MULTILINE)) == len(re.findall(r"^#+ ", card_of(), re.MULTILINE))
@@ -111,7 +111,7 @@ def test_the_card_says_in_plain_words_what_it_is_how_it_was_made_and_what_not_to
     assert "It saw 130 real rows. 40 other real rows were kept from it" in text
     assert "apostrophe" in text
     assert "croissant.json" in text
-    assert "[cc-by-4.0](https://spdx.org/licenses/CC-BY-4.0)" in text
+    assert "cc-by-4.0: https://spdx.org/licenses/CC-BY-4.0" in text
     assert "secret-folder" not in text
 
 
