@@ -30,6 +30,7 @@ from releases.keys import SHORT, SigningKey
 from releases.manifest import sha256_of
 from releases.provenance import Provenance, code_version, dependency_versions
 from releases.publish import publish
+from releases.stores import Address
 from sources.conform import conform
 from sources.files import write_json
 from sources.readers import read_table
@@ -201,7 +202,7 @@ def _check_key(request: Request, own: tuple[SigningKey, ...]) -> None:
 
 def _publish(
     folder: RunFolder, spec: Spec, request: Request, *, who: str, reason: str, own: tuple[SigningKey, ...]
-) -> Path:
+) -> Path | Address:
     """Publish exactly what was judged.
 
     Raises:
@@ -258,7 +259,9 @@ def _with_key(folder: RunFolder, provenance: Provenance) -> Provenance:
     return replace(provenance, lineage_key=lineage_key(folder))
 
 
-def _decision(outcome: str, request: Request, *, who: str, reason: str, release: Path | None = None) -> Decision:
+def _decision(
+    outcome: str, request: Request, *, who: str, reason: str, release: Path | Address | None = None
+) -> Decision:
     return Decision(
         outcome=outcome,
         by=who,
@@ -270,7 +273,7 @@ def _decision(outcome: str, request: Request, *, who: str, reason: str, release:
     )
 
 
-def _note_release(folder: RunFolder, release: Path) -> None:
+def _note_release(folder: RunFolder, release: Path | Address) -> None:
     """Say in `outcome.json` of the run what became of it."""
     path = folder.path / "outcome.json"
     try:

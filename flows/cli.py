@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.exceptions import TyperException
 
+from flows.cli_releases import releases_app
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
 from flows.trust_cli import add_to
@@ -30,6 +31,8 @@ Exit codes: 0 published, passed or verified · 2 bad input or usage · 3 refused
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
+
+app.add_typer(releases_app, name="releases")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

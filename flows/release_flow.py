@@ -30,6 +30,7 @@ from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from generators.base import Budget, Diverged, GeneratorInputError
 from releases.keys import SigningKey
+from releases.stores import Address
 from sources.canaries import Canaries, canaries_for, plant
 from sources.dataset import Dataset
 from sources.errors import UserError
@@ -74,7 +75,7 @@ class Released:
     Args:
         verdict: on the chosen candidate.
         chosen: the kind of the candidate that was released, or came nearest.
-        release: the folder of the version, None unless published.
+        release: the folder of the version, or its address on a store; None unless published.
         evidence: the private page.
         tried: kind and outcome of each candidate.
         targets: the law that the rows were altered to on purpose, or None.
@@ -84,7 +85,7 @@ class Released:
 
     verdict: Verdict
     chosen: str
-    release: Path | None
+    release: Path | Address | None
     evidence: Path
     tried: tuple[tuple[str, str], ...]
     targets: Targets | None = None

@@ -260,7 +260,12 @@ class PublishSpec(BaseModel):
     """Where a release goes, in which formats, who signs it and who must approve it."""
 
     model_config = STRICT
-    to: str = Field(default="releases/", min_length=1, description="folder of all releases, relative to --out")
+    to: str = Field(
+        default="releases/", min_length=1, description="folder of all releases, relative to --out, or URL of a store"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="for the store, such as endpoint_url; credentials as $NAME of the environment"
+    )
     formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
     sign: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],

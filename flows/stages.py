@@ -25,6 +25,8 @@ from generators.rebalancing import sample_rebalanced
 from releases.keys import SigningKey
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
+from releases.remote_store import RemoteStore
+from releases.stores import Address
 from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.files import write_json
@@ -300,8 +302,8 @@ def words_of(one: Tried) -> str:
 
 
 def publish_best(
-    chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path, signers: Sequence[SigningKey] = ()
-) -> Path:
+    chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path | RemoteStore, signers: Sequence[SigningKey] = ()
+) -> Path | Address:
     """Publish the rows of a candidate that passed; returns the folder of the version."""
     judgement = chosen.judgement
     assert judgement is not None

@@ -24,6 +24,7 @@ from flows.stages import Reference, Tried
 from generators.base import Budget, OnStep
 from releases.keys import SigningKey
 from releases.provenance import Provenance
+from releases.stores import Address
 from sources.canaries import Canaries
 from sources.contract import ContractResult
 from sources.dataset import Dataset
@@ -109,7 +110,7 @@ def gate(tried: Sequence[Tried]) -> Tried:
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
 def publish(
     chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, signers: Sequence[SigningKey] = ()
-) -> Path:
+) -> Path | Address:
     """Publish the rows that passed."""
     return stages.publish_best(chosen, spec, provenance, to=folder.releases, signers=signers)
 

@@ -1,4 +1,4 @@
-"""Run by `test_approval`: approves in forked children that are killed at every third of their renames, removals and folders.
+"""Run by `test_approval`: approves in forked children, killed at every third of their renames, removals and folders.
 
 After each kill somebody approves in peace; prints how many versions there are then, and those that do not verify.
 """
