@@ -258,6 +258,7 @@ def judge_all(
                 policy=policy,
                 seed=company.spec.seed,
                 folder=company.folder.candidate(position, one.candidate.kind),
+                root=company.folder,
                 bars=bars,
                 name=name,
                 targets=company.targets,

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.errors import Exit, NothingFitted
 from flows.judging import EXITS, say_json, say_targets, say_verdict
+from flows.leftovers import sweep
 from flows.opening import Opened, check_target, open_source, parts_of, targets_of
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, folder_of, relative
@@ -37,6 +38,7 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
     _say_head(voice, spec)
     try:
         with claimed(folder):
+            sweep(folder.root, folder.path, folder.releases / spec.name)
             released = _run_flow(spec, spec_file, folder, voice, opened)
     except KeyboardInterrupt:
         _say_kept(folder)

@@ -127,8 +127,7 @@ def lineage_key(folder: RunFolder) -> bytes:
     path = folder.root / "lineage.key"
     with one_at_a_time(folder.root):
         if not path.exists():
-            write_bytes(path, secrets.token_hex(32).encode())
-            path.chmod(0o600)
+            write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
         return bytes.fromhex(path.read_text())
 
 

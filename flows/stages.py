@@ -22,6 +22,7 @@ from flows.spec_file import plain_spec
 from generators.base import Budget, OnStep
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
+from generators.training.memory import said_clearly
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
 from sources.canaries import Canaries
@@ -115,14 +116,18 @@ def fit(
     folder = fits / key[:16]
     config = config_of(candidate)
     with one_at_a_time(folder):
+        kept = kept_fit(folder, key)
+        if kept is not None:  # ended between the model and Prefect's note of it
+            return kept
         synthesizer = family_of(candidate.kind).build(config)
-        report = synthesizer.fit(
-            train,
-            seed=fit_seed(seed, candidate.kind),
-            budget=budget,
-            run_dir=folder / "checkpoints",
-            on_step=on_step,
-        )
+        with said_clearly(f"{candidate.kind} was fitted"):
+            report = synthesizer.fit(
+                train,
+                seed=fit_seed(seed, candidate.kind),
+                budget=budget,
+                run_dir=folder / "checkpoints",
+                on_step=on_step,
+            )
         model = folder / "model"
         if model.exists():
             shutil.rmtree(model)
@@ -139,6 +144,16 @@ def fit(
         write_json(folder / "fit.json", reference)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they have served
     return reference
+
+
+def kept_fit(folder: Path, key: str) -> Reference | None:
+    """Return the reference of the fit that was finished in `folder` under `key`, where its model is as it was."""
+    try:
+        reference = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(reference, dict) and reference.get("key") == key
+    return reference if same and holds(reference) else None
 
 
 def sample(

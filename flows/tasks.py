@@ -1,8 +1,9 @@
 """The Prefect tasks: each wraps one function of `flows.stages` or `flows.opening` and does nothing itself.
 
-Only `fit` is remembered between runs: its cache key is the digest that `stages.fit_key` makes of the training rows'
-content, the config, the seed, the budget and the code, and what Prefect keeps is a reference in JSON, never a model.
-Prefect's own keys would not do: two tasks with equal inputs share an entry under `INPUTS`, and frames are pickled.
+Samples and judgements are kept by `flows.kept`; a fit is kept in its folder and remembered by Prefect as well. Its
+cache key is the digest that `stages.fit_key` makes of the training rows' content, the config, the seed, the budget and
+the code, and what Prefect keeps is a reference in JSON, never a model. Prefect's own keys would not do: two tasks with
+equal inputs share an entry under `INPUTS`, and frames are pickled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import opening, stages
+from flows import kept, opening, stages
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
@@ -75,7 +76,7 @@ def sample(
     fitted: Reference, family: str, rows: int, seed: int, folder: Path, *, targets: Targets | None = None
 ) -> Reference:
     """Draw the rows of one candidate."""
-    return stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
+    return kept.sampled(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
 
 
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
@@ -87,13 +88,23 @@ def judge(
     policy: Policy,
     seed: int,
     folder: Path,
+    root: RunFolder,
     bars: Bars,
     name: str,
     targets: Targets | None = None,
 ) -> Judgement:
     """Judge the rows of one candidate."""
-    return stages.judge_sample(
-        sampled, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name, targets=targets
+    return kept.judged(
+        sampled,
+        split,
+        canaries,
+        policy=policy,
+        seed=seed,
+        folder=folder,
+        root=root,
+        bars=bars,
+        name=name,
+        targets=targets,
     )
 
 
