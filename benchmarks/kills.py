@@ -205,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="by SIGKILL; a tenth more each by SIGTERM and SIGINT")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further story after so long")
     given = parser.parse_args()
     memory = Path("/dev/shm")  # noqa: S108 - a kill leaves there what it leaves on a disk, and flushing takes no time
     work = Path(tempfile.mkdtemp(prefix="understudy-kills-", dir=memory if memory.is_dir() else None))
@@ -212,12 +213,12 @@ def main() -> int:
     (work / "tmp").mkdir()
     tempfile.tempdir = None
     try:
-        return kill(work, given.kills, given.seed)
+        return kill(work, given.kills, given.seed, longest_s=60 * given.minutes)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def kill(work: Path, kills: int, seed: int) -> int:
+def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
     """Tell stories until `kills` runs were killed; print the summary and return the exit code."""
     prepare_threads()
     prepare_prefect(work / "prefect")
@@ -240,7 +241,7 @@ def kill(work: Path, kills: int, seed: int) -> int:
         tenth = max(kills // 10, 1)
         plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * tenth + [signal.SIGINT] * tenth
         rng.shuffle(plan)
-        while plan:
+        while plan and time.monotonic() - began_s < longest_s:
             moments = _take(plan, rng, calm)
             try:
                 story(work / "spec", work, moments, (calm, work / "calm"), tally)
