@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from flows import stages
+from flows.gpu_slots import held
 from flows.judging import Judgement
 from flows.progress import Bars
 from flows.run_folder import RunFolder, digest_of_json, lineage_key
 from flows.stages import ROOT, Reference
 from generators.device import num_threads
+from generators.training.memory import said_clearly
 from sources.canaries import Canaries
 from sources.conform import conform_loosely
 from sources.errors import UserError
@@ -55,7 +57,9 @@ def sampled(
     found = read(folder / "sample.json")
     if found.get("key") == key and stages.holds(found["reference"]):
         return dict(found["reference"])
-    reference = stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
+    device = str(fitted["config"].get("device", "cpu"))
+    with held(device, lambda: None), said_clearly(f"rows of {family} were drawn"):
+        reference = stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
     write_json(folder / "sample.json", {"key": key, "reference": reference})
     return reference
 

@@ -226,6 +226,7 @@ def _fit_one(
             key=key,
             fits=folder.fits.resolve(),
             on_step=on_step,
+            limit=None if spec.gpu is None else spec.gpu.limit,
         )
 
     reference = once(anew=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.candidates import config_of, family_of
+from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
 from flows.progress import Bars
 from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineage_key, one_at_a_time
@@ -120,7 +121,11 @@ def fit(
         if kept is not None:  # ended between the model and Prefect's note of it
             return kept
         synthesizer = family_of(candidate.kind).build(config)
-        with said_clearly(f"{candidate.kind} was fitted"):
+        device = str(getattr(config, "device", "cpu"))
+        with (
+            held(device, lambda: on_step({"phase": "waiting for a GPU"})),
+            said_clearly(f"{candidate.kind} was fitted"),
+        ):
             report = synthesizer.fit(
                 train,
                 seed=fit_seed(seed, candidate.kind),

@@ -14,6 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import kept, opening, stages
+from flows.gpu_slots import counted_by_prefect
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
@@ -65,10 +66,12 @@ def fit(
     key: str,
     fits: Path,
     on_step: OnStep,
+    limit: str | None = None,
 ) -> Reference:
-    """Fit one candidate; remembered by `key`."""
+    """Fit one candidate; remembered by `key`. It holds one slot of Prefect's concurrency limit `limit`."""
     assert name
-    return stages.fit(train, candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=on_step)
+    with counted_by_prefect(limit):
+        return stages.fit(train, candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=on_step)
 
 
 @task(name="sample", cache_policy=NO_CACHE, persist_result=False)

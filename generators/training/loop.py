@@ -234,7 +234,7 @@ class _Fit:
         path = asdict(config)
         for name in ("checkpoint_s", "compile"):  # neither decides where the path goes
             del path[name]
-        parts = [recipe.identity, path, seed, self.device.name, self.device.precision, bool(validation)]
+        parts = [recipe.identity, path, seed, self.device.torch.type, self.device.precision, bool(validation)]
         self.identity = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     # ------------------------------------------------------------------ the story
