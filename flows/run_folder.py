@@ -72,7 +72,7 @@ def folder_of(spec: Spec, out: Path) -> RunFolder:
     """
     plain = plain_spec(spec)
     for key in ("publish", "gpu"):  # where a release goes, or a fit waits, changes nothing of what it is
-        plain.pop(key)
+        plain.pop(key, None)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARS]
     root, releases = out / "runs", out / spec.publish.to
     check_folder(root, option="--out")
