@@ -223,6 +223,11 @@ def command_line(arguments: Sequence[str]) -> int:
         return _interrupted()
     except MemoryError:
         return _complain(FlowInputError("the data does not fit into memory", remedy="give fewer rows"), as_json=as_json)
+    except OSError as error:
+        from flows.disk import refused_by_disk  # noqa: PLC0415 - only when it is needed
+
+        refusal = refused_by_disk(error)
+        return _defect(error) if refusal is None else _complain(refusal, as_json=as_json)
     except Exception as defect:  # noqa: BLE001 - the last line of defence: a defect is a short message and a log file
         return _defect(defect)
     return int(result or 0)

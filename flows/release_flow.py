@@ -248,6 +248,7 @@ def _fit_one(
             key=key,
             fits=folder.fits.resolve(),
             on_step=on_step,
+            limit=None if spec.gpu is None else spec.gpu.limit,
         )
 
     reference = once(anew=False)
@@ -280,6 +281,7 @@ def judge_all(
                 policy=policy,
                 seed=company.spec.seed,
                 folder=company.folder.candidate(position, one.candidate.kind),
+                root=company.folder,
                 bars=bars,
                 name=name,
                 targets=company.targets,

@@ -10,6 +10,7 @@ from typing import Any
 from flows.errors import Exit, NothingFitted
 from flows.holding import Trust, held_back, say_waiting, trust_of
 from flows.judging import say_json, say_targets, say_verdict
+from flows.leftovers import sweep
 from flows.opening import Opened, check_target, open_source, parts_of, targets_of
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, folder_of, relative
@@ -43,6 +44,8 @@ def run_command(
             held = held_back(folder, opened.fingerprint, voice, as_json=as_json)
             if held is not None:
                 return held
+            shelf = folder.releases / spec.name if isinstance(folder.releases, Path) else None
+            sweep(folder.root, folder.path, shelf)
             _say_head(voice, spec)
             released = _run_flow(spec, spec_file, folder, voice, opened, trust=trust)
     except KeyboardInterrupt:

@@ -75,7 +75,8 @@ def folder_of(spec: Spec, out: Path) -> RunFolder:
 
     """
     plain = plain_spec(spec)
-    plain.pop("publish")  # where a release goes changes nothing of what it is
+    for key in ("publish", "gpu"):  # where a release goes, or a fit waits, changes nothing of what it is
+        plain.pop(key, None)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARS]
     root = out / "runs"
     check_folder(root, option="--out")
@@ -131,8 +132,7 @@ def lineage_key(folder: RunFolder) -> bytes:
     path = folder.root / "lineage.key"
     with one_at_a_time(folder.root):
         if not path.exists():
-            write_bytes(path, secrets.token_hex(32).encode())
-            path.chmod(0o600)
+            write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
         return bytes.fromhex(path.read_text())
 
 

@@ -277,6 +277,13 @@ class PublishSpec(BaseModel):
     ] = Field(default=None, description="none, required, or who may approve and until when")
 
 
+class GpuSpec(BaseModel):
+    """How candidates of several machines share GPUs; those of one machine take turns anyway."""
+
+    model_config = STRICT
+    limit: Name = Field(description="a global concurrency limit of the Prefect server; each fit holds one slot of it")
+
+
 class Spec(BaseModel):
     """One release: from which data, by which models, under which policy, published where."""
 
@@ -302,6 +309,7 @@ class Spec(BaseModel):
         default=0, ge=0, le=1000, description="made-up rows planted in training to see if rows are remembered"
     )
     publish: PublishSpec = Field(default_factory=PublishSpec)
+    gpu: GpuSpec | None = Field(default=None, description="GPUs shared over machines; left out: each machine its own")
     title: str = Field(default="", description="a few words for the head of card and report")
     description: str = Field(default="", description="a sentence for the card: what the data is about")
     license: str = Field(default="other", description="SPDX identifier of the release's licence, for the card")

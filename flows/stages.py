@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.candidates import config_of, family_of
+from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
 from flows.progress import Bars
 from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineage_key, one_at_a_time
@@ -22,6 +23,7 @@ from flows.spec_file import plain_spec
 from generators.base import Budget, OnStep
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
+from generators.training.memory import said_clearly
 from releases.keys import SigningKey
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
@@ -118,14 +120,22 @@ def fit(
     folder = fits / key[:16]
     config = config_of(candidate)
     with one_at_a_time(folder):
+        kept = kept_fit(folder, key)
+        if kept is not None:  # ended between the model and Prefect's note of it
+            return kept
         synthesizer = family_of(candidate.kind).build(config)
-        report = synthesizer.fit(
-            train,
-            seed=fit_seed(seed, candidate.kind),
-            budget=budget,
-            run_dir=folder / "checkpoints",
-            on_step=on_step,
-        )
+        device = str(getattr(config, "device", "cpu"))
+        with (
+            held(device, lambda: on_step({"phase": "waiting for a GPU"})),
+            said_clearly(f"{candidate.kind} was fitted"),
+        ):
+            report = synthesizer.fit(
+                train,
+                seed=fit_seed(seed, candidate.kind),
+                budget=budget,
+                run_dir=folder / "checkpoints",
+                on_step=on_step,
+            )
         model = folder / "model"
         if model.exists():
             shutil.rmtree(model)
@@ -142,6 +152,16 @@ def fit(
         write_json(folder / "fit.json", reference)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they have served
     return reference
+
+
+def kept_fit(folder: Path, key: str) -> Reference | None:
+    """Return the reference of the fit that was finished in `folder` under `key`, where its model is as it was."""
+    try:
+        reference = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(reference, dict) and reference.get("key") == key
+    return reference if same and holds(reference) else None
 
 
 def sample(

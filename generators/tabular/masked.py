@@ -15,6 +15,7 @@ from generators.nn.residual import Trunk
 from generators.nn.segments import draw, offsets_of, stratified_uniforms
 from generators.nn.tokens import TokenHeads, TokenInput
 from generators.tabular.row_tokens import Token, clusters_of, leaves_of
+from generators.training import memory
 from sources.randomness import derive
 
 SAMPLE_ROWS = 16_384  # rows in one piece of sampling
@@ -102,14 +103,25 @@ def draw_rows(
             block = (begin,) if begin else ()
             generator.manual_seed(derive(seed, "draw", token.column, token.level, *block))
             uniforms[place] = stratified_uniforms(end - begin, generator)
-        for start in range(begin, end, SAMPLE_ROWS):
-            stop = min(start + SAMPLE_ROWS, end)
-            drawn = painter.fill(
-                torch.from_numpy(known[start:stop].astype(np.int64)),
-                {place: uniforms[place][start - begin : stop - begin] for place in todo},
-                {place: mask[start:stop] for place, mask in allowed.items()},
-            )
+        start, piece_rows = begin, SAMPLE_ROWS
+        while start < end:
+            stop = min(start + piece_rows, end)
+            try:
+                drawn = painter.fill(
+                    torch.from_numpy(known[start:stop].astype(np.int64)),
+                    {place: uniforms[place][start - begin : stop - begin] for place in todo},
+                    {place: mask[start:stop] for place, mask in allowed.items()},
+                )
+            except (MemoryError, RuntimeError) as error:
+                if not memory.is_out_of_memory(error) or piece_rows == 1:
+                    raise
+                drawn = None
+            if drawn is None:  # after the error, whose frames hold what has to be freed
+                memory.release()
+                piece_rows //= 2
+                continue
             result[start:stop] = drawn.numpy()
+            start = stop
     return result
 
 

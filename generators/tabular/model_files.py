@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from generators.base import GeneratorInputError
 from generators.tabular.codec import TableCodec
+from generators.training.tensor_file import save_tensors
 from sources import schema_json
 from sources.files import complete_or_absent, write_json
 
@@ -44,7 +45,7 @@ def save_model(
     """
     path.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path / "weights.safetensors") as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
+        save_tensors(weights, temporary)
     state = {
         "format": FORMAT,
         "family": family,
