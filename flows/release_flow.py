@@ -17,20 +17,21 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows import stages, tasks
+from flows import sights, stages, tasks
+from flows.beside import Parts, make_beside, require_any
 from flows.candidates import budgets
-from flows.errors import FlowInputError, NothingFitted
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
+from flows.last_release import remember
 from flows.opening import Opened, targets_of
 from flows.progress import Bars, Narrator, clock
 from flows.run_folder import RunFolder
+from flows.runners import computing_with, elsewhere
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from generators.base import Budget, Diverged, GeneratorInputError
 from sources.canaries import Canaries, canaries_for, plant
 from sources.dataset import Dataset
-from sources.errors import UserError
 from sources.files import write_json
 from sources.split import Split
 from sources.targets import Targets
@@ -101,7 +102,7 @@ COMPANY: ContextVar[Company] = ContextVar("company")
 
 @flow(name="release", flow_run_name="{name}", persist_result=False, validate_parameters=False)
 def release(name: str, run_folder: str) -> State[Released]:
-    """Run the whole way for the spec in `COMPANY`; a refusal is a completed run with the name of its verdict.
+    """Run the whole way for the spec in `COMPANY`; a refusal is a completed run called Refused.
 
     Args:
         name: of the release.
@@ -123,8 +124,14 @@ def release(name: str, run_folder: str) -> State[Released]:
     limits = budgets(spec)
     canaries = canaries_for(split, spec.canaries, seed=spec.seed) if spec.canaries else None
     learnt = split.train if canaries is None else plant(split.train, canaries, seed=spec.seed)
-    tried = fit_all(company, learnt, limits, rows=spec.rows or len(opened.dataset))
-    tried = judge_all(company, split, canaries, tried, policy)
+    rows = spec.rows or len(opened.dataset)
+    with computing_with(spec.runner):
+        if elsewhere(spec.runner):
+            parts = Parts(split=split, canaries=canaries, policy=policy, targets=company.targets)
+            tried = make_beside(spec, folder, learnt, parts, limits, rows=rows, names=labels_of(spec), voice=voice)
+        else:
+            tried = fit_all(company, learnt, limits, rows=rows)
+            tried = judge_all(company, split, canaries, tried, policy)
     chosen = tasks.gate(tried)
     assert chosen.judgement is not None
     verdict = chosen.judgement.verdict
@@ -141,6 +148,8 @@ def release(name: str, run_folder: str) -> State[Released]:
         num_canaries=spec.canaries,
     )
     published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
+    if published is not None:
+        remember(spec, opened, folder, published)
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
     ended = Released(
@@ -152,7 +161,8 @@ def release(name: str, run_folder: str) -> State[Released]:
         targets=company.targets,
     )
     write_json(folder.path / "outcome.json", ended.to_json())
-    state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)
+    sights.show_ending(spec.name, tried, chosen, verdict.outcome, published=published, evidence=page)
+    state: State[Released] = Completed(name=sights.STATES[verdict.outcome], data=ended)
     return state
 
 
@@ -166,8 +176,8 @@ def fit_all(company: Company, train: Dataset, limits: Sequence[Budget], *, rows:
     """
     names = labels_of(company.spec)
     tried: list[Tried] = []
-    refused: list[UserError] = []
-    with company.voice.bars("fit", names) as bars:
+    with company.voice.bars("fit", names) as shown:
+        bars = sights.with_progress(shown, company.spec.name, names)
         for position, (candidate, budget, name) in enumerate(zip(company.spec.candidates, limits, names, strict=True)):
             try:
                 tried.append(
@@ -183,18 +193,13 @@ def fit_all(company: Company, train: Dataset, limits: Sequence[Budget], *, rows:
                     )
                 )
             except GeneratorInputError as error:
-                refused.append(error)
-                tried.append(Tried(candidate=candidate, failure=error.what))
+                tried.append(Tried(candidate=candidate, failure=error.what, refusal=error))
                 bars.done(name, f"cannot learn this data: {error.what}")
             except Diverged as error:
                 tried.append(Tried(candidate=candidate, failure=str(error)))
                 bars.done(name, f"diverged: {error}")
-    if any(one.fit for one in tried):
-        return tried
-    if len(refused) == len(tried):
-        first = refused[0]
-        raise FlowInputError(f"no candidate can learn this data: {first.what}", seen=first.seen, remedy=first.remedy)
-    raise NothingFitted("; ".join(f"{one.candidate.kind}: {one.failure}" for one in tried))
+    require_any(tried)
+    return tried
 
 
 def _fit_one(
@@ -217,7 +222,7 @@ def _fit_one(
         bars.step(name, metrics)
 
     def once(*, anew: bool) -> stages.Reference:
-        return tasks.fit.with_options(refresh_cache=anew)(
+        return tasks.fit.with_options(refresh_cache=anew, result_storage=folder.results.resolve())(
             train,
             candidate,
             name=name,

@@ -26,7 +26,7 @@ from typing import Any
 from flows.errors import FlowInputError
 from flows.judging import check_folder
 from flows.spec import Spec
-from flows.spec_file import plain_spec
+from flows.spec_file import made_spec
 from sources.errors import UserError
 from sources.files import write_bytes
 
@@ -70,7 +70,7 @@ def folder_of(spec: Spec, out: Path) -> RunFolder:
         FlowInputError: `out` or the folder of releases cannot be written.
 
     """
-    plain = plain_spec(spec)
+    plain = made_spec(spec)
     plain.pop("publish")  # where a release goes changes nothing of what it is
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARS]
     root, releases = out / "runs", out / spec.publish.to

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import opening, stages
+from flows.guarded import task
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
