@@ -67,13 +67,44 @@ def run(
     requested_by: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who asks, where an approval is due; else user@host.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make a release although nothing has changed.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
     from flows.run import run_command  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, requested_by=requested_by))
+    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+
+
+@app.command()
+def deploy(
+    *,
+    spec: SpecFile,
+    pool: Annotated[str, typer.Option("--pool", help="The work pool whose workers run it.", show_default=False)],
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Register a spec at the Prefect server in PREFECT_API_URL, to be run by the workers of a pool."""
+    from flows.deploying import deploy_command  # noqa: PLC0415
+
+    leave(deploy_command(spec, pool=pool, cron=cron, timezone=timezone, out=out, as_json=as_json))
+
+
+@app.command()
+def serve(
+    *,
+    spec: SpecFile,
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+) -> None:
+    """Wait here for the schedule and run the spec, without a worker; needs the server in PREFECT_API_URL."""
+    from flows.deploying import serve_command  # noqa: PLC0415
+
+    leave(serve_command(spec, cron=cron, timezone=timezone, out=out))
 
 
 @app.command()

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from flows.notices import NotifySpec
+from flows.runners import Runner
+from flows.schedule import Schedule
 from sources.schema import Kind, Pii, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
@@ -310,6 +313,17 @@ class Spec(BaseModel):
     )
     publish: PublishSpec = Field(default_factory=PublishSpec)
     gpu: GpuSpec | None = Field(default=None, description="GPUs shared over machines; left out: each machine its own")
+    schedule: Schedule | None = Field(
+        default=None, description='when `understudy deploy` starts runs: "0 3 * * 1", or {cron: …, timezone: …}'
+    )
+    runner: Runner | None = Field(
+        default=None, description="where candidates are made: threads (the usual), processes, dask, ray, or {kind: …}"
+    )
+    drift: Literal["warn", "refuse"] = Field(
+        default="warn",
+        description="what a source unlike the one of the last release does: only said, or nothing is made",
+    )
+    notify: NotifySpec | None = Field(default=None, description="a web hook that is told how runs end")
     title: str = Field(default="", description="a few words for the head of card and report")
     description: str = Field(default="", description="a sentence for the card: what the data is about")
     license: str = Field(default="other", description="SPDX identifier of the release's licence, for the card")

@@ -13,14 +13,17 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from flows.candidates import config_of, family_of
 from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
 from flows.progress import Bars
 from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineage_key, one_at_a_time
+from flows.shards import seed_of, sizes_of
 from flows.spec import CandidateSpec, Spec
-from flows.spec_file import plain_spec
-from generators.base import Budget, OnStep
+from flows.spec_file import made_spec
+from generators.base import Budget, GeneratorInputError, OnStep, Synthesizer
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
 from generators.training.memory import said_clearly
@@ -30,6 +33,7 @@ from releases.publish import publish
 from releases.remote_store import RemoteStore
 from releases.stores import Address
 from sources.canaries import Canaries
+from sources.conform import conform_loosely
 from sources.dataset import Dataset
 from sources.files import write_json
 from sources.fingerprint import fingerprint
@@ -39,9 +43,11 @@ from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
 from sources.targets import Targets
+from validators.evidence import Evidence
 from validators.fidelity.c2st import c2st
-from validators.gate import Outcome
+from validators.gate import Outcome, decide
 from validators.policy import Policy
+from validators.report import Report
 from validators.stated_law import under_stated_law
 
 Reference = dict[str, Any]
@@ -59,6 +65,7 @@ class Tried:
         fit, sample: references; None where the fit failed.
         judgement: on the sample; None where the fit failed.
         failure: why it never came to a judgement, in words.
+        refusal: the error, where its family cannot learn this data.
 
     """
 
@@ -67,6 +74,7 @@ class Tried:
     sample: Reference | None = None
     judgement: Judgement | None = None
     failure: str = ""
+    refusal: GeneratorInputError | None = None
 
     @property
     def outcome(self) -> str:
@@ -176,17 +184,42 @@ def sample(
         GeneratorInputError: the model does not draw what `targets` ask for, or too rarely.
 
     """
-    entry = family_of(family)
-    synthesizer = entry.load(Path(fitted["path"]))
-    own = derive(seed, "sample", family)
+    synthesizer = family_of(family).load(Path(fitted["path"]))
+    plan = sizes_of(rows, synthesizer.sample(0, seed=seed).schema, targets)
+    pieces = [
+        _drawn(synthesizer, family=family, rows=size, seed=seed, piece=piece, targets=targets)
+        for piece, size in enumerate(plan)
+    ]
+    return write_sample(pieces, folder)
+
+
+def draw(
+    fitted: Reference, *, family: str, rows: int, seed: int, piece: int, targets: Targets | None = None
+) -> Dataset:
+    """Return the `rows` rows of one piece of a sample; raises as `sample` does."""
+    synthesizer = family_of(family).load(Path(fitted["path"]))
+    return _drawn(synthesizer, family=family, rows=rows, seed=seed, piece=piece, targets=targets)
+
+
+def _drawn(
+    synthesizer: Synthesizer, *, family: str, rows: int, seed: int, piece: int, targets: Targets | None
+) -> Dataset:
+    own = seed_of(seed, family, piece)
     if targets is None:
-        drawn = synthesizer.sample(rows, seed=own)
-    else:
-        drawn = sample_rebalanced(synthesizer, rows, seed=own, targets=targets, conditions=entry.conditions)
+        return synthesizer.sample(rows, seed=own)
+    return sample_rebalanced(synthesizer, rows, seed=own, targets=targets, conditions=family_of(family).conditions)
+
+
+def write_sample(pieces: Sequence[Dataset], folder: Path) -> Reference:
+    """Write the rows of all pieces, in their order, into `folder/sample.parquet`; return the file's reference."""
+    first = pieces[0]
+    whole = (
+        first if len(pieces) == 1 else replace(first, frame=pd.concat([one.frame for one in pieces], ignore_index=True))
+    )
     path = folder / "sample.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(to_storage(drawn), path, "parquet")
-    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": rows}
+    write_table(to_storage(whole), path, "parquet")
+    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(whole)}
 
 
 def holds(reference: Reference) -> bool:
@@ -224,6 +257,28 @@ def judge_sample(
     )
     write_json(folder / "report.json", judgement.report.to_json())
     return judgement
+
+
+def judgement_of(
+    report: Report, sampled: Reference, split: Split, canaries: Canaries | None, *, targets: Targets | None
+) -> Judgement:
+    """Return the judgement whose `report` another process has made of the rows in the file."""
+    synthetic, mismatches = conform_loosely(read_table(sampled["path"]), split.train.schema)
+    evidence = (
+        None
+        if synthetic is None or mismatches
+        else Evidence(
+            train=split.train,
+            holdout=split.holdout,
+            reference=split.reference,
+            synthetic=synthetic,
+            schema=split.train.schema,
+            policy=report.policy,
+            canaries=canaries,
+            targets=targets,
+        )
+    )
+    return Judgement(report=report, verdict=decide(report, report.policy), evidence=evidence)
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:
@@ -273,7 +328,7 @@ def provenance_of(
     report = chosen.fit["report"]
     return Provenance(
         name=spec.name,
-        spec=plain_spec(spec),
+        spec=made_spec(spec),
         seed=spec.seed,
         model=FittedModel(
             **{

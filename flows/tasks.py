@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import approval, kept, opening, stages
 from flows.gpu_slots import counted_by_prefect
+from flows.guarded import task
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
