@@ -20,6 +20,7 @@ from flows.approval import (
 )
 from flows.errors import Exit, FlowInputError
 from flows.judging import say_json
+from flows.last_release import adopt
 from flows.progress import narrator
 from flows.run_folder import RunFolder, digest_of_json, folder_of, lineage_key, relative
 from flows.signers import signing_keys
@@ -57,6 +58,7 @@ def approve_command(run: Path, *, who: str, reason: str, key: str | None, as_jso
             release = _publish(folder, spec, request, who=who, reason=reason, own=own)
         else:  # an approval was killed after it published: what it decided stands in the release
             release = earlier
+        known = adopt(folder, request.name, release)
         end(folder, _decision("approved", request, who=who, reason=reason, release=release))
         _note_release(folder, release)
     if as_json:
@@ -68,6 +70,8 @@ def approve_command(run: Path, *, who: str, reason: str, key: str | None, as_jso
         voice.line("", "it had been published before the last approval was interrupted")
     voice.line("published", f"{relative(release)}   {request.rows:,} rows · {', '.join(spec.publish.formats)}")
     voice.line("report", relative(release / "report.html"))
+    if not known:
+        voice.line("", "the next run will compare its source with no release: the record in waiting/ is gone")
     return Exit.OK
 
 

@@ -32,6 +32,7 @@ from sources.fingerprint import keyed
 from validators.policy import PRESETS_VERSION
 
 FORMAT = 1
+FORESEEN = "waiting/last.json"
 ROOMS = ("flows", "generators", "releases", "sources", "validators")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -100,16 +101,44 @@ def look_back(spec: Spec, opened: Opened, folder: RunFolder) -> LookBack:
 
 def remember(spec: Spec, opened: Opened, folder: RunFolder, release: Path | Address) -> None:
     """Keep what was published as the last release of its name."""
+    _write(folder, spec.name, _made_from(spec, opened, folder), release)
+
+
+def foresee(spec: Spec, opened: Opened, folder: RunFolder) -> None:
+    """Keep in the run folder what `adopt` needs when an approval publishes the rows, perhaps days later."""
+    path = folder.path / FORESEEN
+    write_json(path, _made_from(spec, opened, folder))
+    path.chmod(0o600)
+
+
+def adopt(folder: RunFolder, name: str, release: Path | Address) -> bool:
+    """Make what an approval published the last release of `name`; False where what `foresee` kept cannot be read."""
+    path = folder.path / FORESEEN
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        SourceSummary.from_json(plain["summary"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    _write(folder, name, plain, release)
+    return True
+
+
+def _made_from(spec: Spec, opened: Opened, folder: RunFolder) -> dict[str, Any]:
+    """Return of a record all but where and when the release was published."""
+    summary = summary_of(opened.dataset, opened.contract, key=lineage_key(folder))
+    return {**_identity(spec, opened, folder), "summary": summary.to_json()}
+
+
+def _write(folder: RunFolder, name: str, made_from: Mapping[str, Any], release: Path | Address) -> None:
     where = str(release)
-    record = LastRelease(
-        release=where if "://" in where else str(Path(where).resolve()),
-        version=where.rstrip("/").rsplit("/", maxsplit=1)[-1],
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        summary=summary_of(opened.dataset, opened.contract, key=lineage_key(folder)),
-        **_identity(spec, opened, folder),
-    )
-    plain = {"format": FORMAT, **vars(record), "summary": record.summary.to_json()}
-    path = _path(folder, spec.name)
+    plain = {
+        "format": FORMAT,
+        "release": where if "://" in where else str(Path(where).resolve()),
+        "version": release.name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_from,
+    }
+    path = _path(folder, name)
     with one_at_a_time(path.parent):
         write_json(path, plain)
         path.chmod(0o600)

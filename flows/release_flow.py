@@ -24,7 +24,7 @@ from flows.candidates import budgets
 from flows.errors import Exit
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
-from flows.last_release import remember
+from flows.last_release import foresee, remember
 from flows.notices import ENDINGS, Ending
 from flows.opening import Opened, targets_of
 from flows.progress import Bars, Narrator, clock
@@ -179,6 +179,7 @@ def release(name: str, run_folder: str) -> State[Released]:
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
     asked = None
     if passed and asks:
+        foresee(spec, opened, folder)
         asked = tasks.ask(chosen, spec, provenance, folder, requested_by=company.requested_by)
     ended = Released(
         verdict=verdict,
