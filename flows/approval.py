@@ -30,9 +30,11 @@ from flows.run_folder import RunFolder, digest_of_json, lineage_key, relative
 from flows.spec import ApprovalSpec
 from releases.approvals import MOST_NAME_CHARS, MOST_REASON_CHARS, same_person
 from releases.keys import PublicKey
-from releases.manifest import read_manifest, sha256_of
+from releases.manifest import sha256_of
+from releases.pointer import read_version
 from releases.provenance import Provenance, code_version, dependency_versions
-from releases.shelf import versions
+from releases.remote_store import RemoteStore
+from releases.stores import Address, as_store, place_of
 from sources.files import write_json
 from sources.fingerprint import keyed
 from sources.schema import Schema
@@ -284,12 +286,14 @@ def end(folder: RunFolder, decision: Decision) -> None:
         ) from None
 
 
-def published_as(releases: Path, name: str, request: str) -> Path | None:
+def published_as(releases: Path | RemoteStore, name: str, request: str) -> Path | Address | None:
     """Return the version that was published on `request`, if a killed approval got that far."""
-    for version in reversed(versions(releases / name)):
-        manifest = read_manifest(releases / name / version)
-        if any(one.get("request") == request for one in manifest.get("approvals", [])):
-            return releases / name / version
+    store = as_store(releases)
+    for version in store.entries(name):
+        found = read_version(store, name, version)
+        approvals = [] if found is None else found.manifest.get("approvals", [])
+        if any(one.get("request") == request for one in approvals):
+            return place_of(releases) / name / version
     return None
 
 

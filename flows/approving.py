@@ -20,6 +20,7 @@ from flows.approval import (
 )
 from flows.errors import Exit, FlowInputError
 from flows.judging import say_json
+from flows.last_release import adopt
 from flows.progress import narrator
 from flows.run_folder import RunFolder, digest_of_json, folder_of, lineage_key, relative
 from flows.signers import signing_keys
@@ -30,6 +31,7 @@ from releases.keys import SHORT, SigningKey
 from releases.manifest import sha256_of
 from releases.provenance import Provenance, code_version, dependency_versions
 from releases.publish import publish
+from releases.stores import Address
 from sources.conform import conform
 from sources.files import write_json
 from sources.readers import read_table
@@ -56,6 +58,7 @@ def approve_command(run: Path, *, who: str, reason: str, key: str | None, as_jso
             release = _publish(folder, spec, request, who=who, reason=reason, own=own)
         else:  # an approval was killed after it published: what it decided stands in the release
             release = earlier
+        known = adopt(folder, request.name, release)
         end(folder, _decision("approved", request, who=who, reason=reason, release=release))
         _note_release(folder, release)
     if as_json:
@@ -67,6 +70,8 @@ def approve_command(run: Path, *, who: str, reason: str, key: str | None, as_jso
         voice.line("", "it had been published before the last approval was interrupted")
     voice.line("published", f"{relative(release)}   {request.rows:,} rows · {', '.join(spec.publish.formats)}")
     voice.line("report", relative(release / "report.html"))
+    if not known:
+        voice.line("", "the next run will compare its source with no release: the record in waiting/ is gone")
     return Exit.OK
 
 
@@ -200,7 +205,7 @@ def _check_key(request: Request, own: tuple[SigningKey, ...]) -> None:
 
 def _publish(
     folder: RunFolder, spec: Spec, request: Request, *, who: str, reason: str, own: tuple[SigningKey, ...]
-) -> Path:
+) -> Path | Address:
     """Publish exactly what was judged.
 
     Raises:
@@ -257,7 +262,9 @@ def _with_key(folder: RunFolder, provenance: Provenance) -> Provenance:
     return replace(provenance, lineage_key=lineage_key(folder))
 
 
-def _decision(outcome: str, request: Request, *, who: str, reason: str, release: Path | None = None) -> Decision:
+def _decision(
+    outcome: str, request: Request, *, who: str, reason: str, release: Path | Address | None = None
+) -> Decision:
     return Decision(
         outcome=outcome,
         by=who,
@@ -269,7 +276,7 @@ def _decision(outcome: str, request: Request, *, who: str, reason: str, release:
     )
 
 
-def _note_release(folder: RunFolder, release: Path) -> None:
+def _note_release(folder: RunFolder, release: Path | Address) -> None:
     """Say in `outcome.json` of the run what became of it."""
     path = folder.path / "outcome.json"
     try:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.exceptions import TyperException
 
+from flows.cli_releases import releases_app
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
 from flows.trust_cli import add_to
@@ -30,6 +31,8 @@ Exit codes: 0 published, passed or verified · 2 bad input or usage · 3 refused
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
+
+app.add_typer(releases_app, name="releases")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -64,13 +67,44 @@ def run(
     requested_by: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who asks, where an approval is due; else user@host.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make a release although nothing has changed.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
     from flows.run import run_command  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, requested_by=requested_by))
+    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+
+
+@app.command()
+def deploy(
+    *,
+    spec: SpecFile,
+    pool: Annotated[str, typer.Option("--pool", help="The work pool whose workers run it.", show_default=False)],
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Register a spec at the Prefect server in PREFECT_API_URL, to be run by the workers of a pool."""
+    from flows.deploying import deploy_command  # noqa: PLC0415
+
+    leave(deploy_command(spec, pool=pool, cron=cron, timezone=timezone, out=out, as_json=as_json))
+
+
+@app.command()
+def serve(
+    *,
+    spec: SpecFile,
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+) -> None:
+    """Wait here for the schedule and run the spec, without a worker; needs the server in PREFECT_API_URL."""
+    from flows.deploying import serve_command  # noqa: PLC0415
+
+    leave(serve_command(spec, cron=cron, timezone=timezone, out=out))
 
 
 @app.command()
@@ -220,6 +254,11 @@ def command_line(arguments: Sequence[str]) -> int:
         return _interrupted()
     except MemoryError:
         return _complain(FlowInputError("the data does not fit into memory", remedy="give fewer rows"), as_json=as_json)
+    except OSError as error:
+        from flows.disk import refused_by_disk  # noqa: PLC0415 - only when it is needed
+
+        refusal = refused_by_disk(error)
+        return _defect(error) if refusal is None else _complain(refusal, as_json=as_json)
     except Exception as defect:  # noqa: BLE001 - the last line of defence: a defect is a short message and a log file
         return _defect(defect)
     return int(result or 0)

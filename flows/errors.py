@@ -36,3 +36,7 @@ class NothingFitted(FlowError):
 
 class ServerFailed(FlowError):
     """Prefect's temporary server did not come up."""
+
+
+class Defect(FlowError):
+    """An exception of a library inside a task: the name of its class, because its message may quote cells."""

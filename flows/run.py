@@ -8,21 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import Exit, NothingFitted
-from flows.holding import Trust, held_back, say_waiting, trust_of
+from flows.holding import Trust, held_back, say_waiting
 from flows.judging import say_json, say_targets, say_verdict
-from flows.opening import Opened, check_target, open_source, parts_of, targets_of
+from flows.opening import Opened
+from flows.preparing import prepare, settled, tell
 from flows.progress import Narrator, narrator
-from flows.run_folder import RunFolder, claimed, folder_of, relative
+from flows.run_folder import RunFolder, claimed, relative
 from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
-from flows.spec_file import load_spec, plain_spec
+from flows.spec_file import plain_spec
 from flows.temporary_server import temporary_server
 from sources.files import write_json
 from validators.gate import Outcome
 
 
 def run_command(
-    spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_json: bool, requested_by: str | None = None
+    spec_file: str,
+    sets: list[str],
+    out: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+    force: bool = False,
+    requested_by: str | None = None,
 ) -> Exit:
     """Run the flow for a spec file; see `understudy run --help`.
 
@@ -31,27 +39,31 @@ def run_command(
 
     """
     voice = narrator(quiet=quiet or as_json)
-    spec = load_spec(spec_file, sets)
-    folder = folder_of(spec, out)
-    trust = trust_of(spec, requested_by)
-    opened = open_source(spec, place=spec_file)
-    check_target(opened.dataset, place=spec_file)
-    targets_of(spec.rebalance, [opened.dataset], place=spec_file)
-    parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
+    prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+    spec, folder, opened, trust = prepared.spec, prepared.folder, prepared.opened, prepared.trust
     try:
         with claimed(folder):
             held = held_back(folder, opened.fingerprint, voice, as_json=as_json)
             if held is not None:
                 return held
             _say_head(voice, spec)
-            released = _run_flow(spec, spec_file, folder, voice, opened, trust=trust)
+            ended = settled(prepared, voice, force=force)
+            released = _run_flow(spec, spec_file, folder, voice, opened, trust=trust) if ended is None else None
     except KeyboardInterrupt:
         _say_kept(folder)
         return Exit.INTERRUPTED
     except NothingFitted as error:
+        tell(spec, voice, "failed")
         sys.stderr.write(f"error: every candidate failed: {error}\n       nothing was published\n")
         return Exit.INCONCLUSIVE
+    if released is None:
+        assert ended is not None
+        tell(spec, voice, ended.ending, version=ended.last.version)
+        if as_json:
+            say_json(ended.to_json())
+        return ended.exit
     code: Exit = released.exit
+    tell(spec, voice, released.ending, version=released.release and released.release.name)
     if as_json:
         say_json(released.to_json())
         return code
@@ -79,6 +91,7 @@ def run_command(
 def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened, *, trust: Trust) -> Any:
     prepare_prefect(folder.root / "prefect")
     from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+    from flows.sights import captured_logs  # noqa: PLC0415
 
     write_json(folder.path / "spec.json", plain_spec(spec))
     company = Company(
@@ -92,7 +105,7 @@ def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, op
     )
     token = COMPANY.set(company)
     try:
-        with _prefect_for_one_run(folder.results):
+        with _prefect_for_one_run(folder.results), captured_logs():
             return release(name=spec.name, run_folder=str(folder.path))
     finally:
         COMPANY.reset(token)

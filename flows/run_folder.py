@@ -5,6 +5,7 @@
         fits/<digest>/          of one fit: checkpoints/, model/, fit.json; shared by specs that ask for it
         results/                what Prefect remembers: references to the above
         lineage.key             the secret that binds releases to their source
+        uploads/                versions on their way to a store
         gate_calls.json         which rows were judged against which source
     <out>/releases/             what is published (`publish.to`)
 
@@ -25,8 +26,11 @@ from typing import Any
 
 from flows.errors import FlowInputError
 from flows.judging import check_folder
+from flows.publishing import releases_of
 from flows.spec import Spec
-from flows.spec_file import plain_spec
+from flows.spec_file import made_spec
+from releases.remote_store import RemoteStore
+from releases.stores import Address
 from sources.errors import UserError
 from sources.files import write_bytes
 
@@ -40,13 +44,13 @@ class RunFolder:
     Args:
         root: `<out>/runs`.
         path: `<out>/runs/<name>-<digest>`.
-        releases: the folder of all releases.
+        releases: the folder of all releases, or the store of them.
 
     """
 
     root: Path
     path: Path
-    releases: Path
+    releases: Path | RemoteStore
 
     @property
     def fits(self) -> Path:
@@ -67,15 +71,16 @@ def folder_of(spec: Spec, out: Path) -> RunFolder:
     """Return the folders for `spec`, of which none is made here.
 
     Raises:
-        FlowInputError: `out` or the folder of releases cannot be written.
+        UserError: `out` or the folder of releases cannot be written, or the store of releases.
 
     """
-    plain = plain_spec(spec)
-    plain.pop("publish")  # where a release goes changes nothing of what it is
+    plain = made_spec(spec)
+    for key in ("publish", "gpu"):  # where a release goes, or a fit waits, changes nothing of what it is
+        plain.pop(key, None)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARS]
-    root, releases = out / "runs", out / spec.publish.to
+    root = out / "runs"
     check_folder(root, option="--out")
-    check_folder(releases / spec.name, option="publish.to")
+    releases = releases_of(spec, out, staging=root / "uploads")
     return RunFolder(root=root, path=root / f"{spec.name}-{digest}", releases=releases)
 
 
@@ -127,8 +132,7 @@ def lineage_key(folder: RunFolder) -> bytes:
     path = folder.root / "lineage.key"
     with one_at_a_time(folder.root):
         if not path.exists():
-            write_bytes(path, secrets.token_hex(32).encode())
-            path.chmod(0o600)
+            write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
         return bytes.fromhex(path.read_text())
 
 
@@ -148,8 +152,10 @@ def digest_of_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def relative(path: Path) -> str:
+def relative(path: Path | Address) -> str:
     """Return `path` as the terminal shows it: from the working directory where it lies below it."""
+    if isinstance(path, Address):
+        return str(path)
     try:
         return os.fspath(path.absolute().relative_to(Path.cwd()))
     except ValueError:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from releases.approvals import Approval
+from releases.croissant import one_line
+from releases.licences import hub_fields, licence_url
 from releases.provenance import Provenance
 from releases.public import ALL_ROWS, PublicMeasurement, badness
 from releases.report import words
@@ -20,10 +22,14 @@ from validators.policy import Policy
 
 _SPECIAL = re.compile(r"([\\`*{}\[\]|<>&~^$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=#:.])")
 _NUMBERED = re.compile(r"^(\d+)([.)])")
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+_SIZES = (
+    (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T"),
+)  # fmt: skip
+"""The hub's words for numbers of rows."""
 NUM_GAPS = 3
-VERIFY = """The files have not changed since they were judged, and the verdict follows from the published measurements,
-when this ends with exit code 0:
+VERIFY = """No file has changed since the manifest was written, and the verdict follows from the published measurements,
+when this ends with exit code 0. It needs no network:
 
 ```
 understudy verify .
@@ -64,18 +70,20 @@ def card(
     """
     title = provenance.title or provenance.name
     parts = [
-        _front_matter(provenance, title, rows, formats),
+        _front_matter(schema, provenance, title, rows, formats),
         f"# {escape(title)}",
         _opening(schema, rows, version, created),
         "" if targets is None else _altered(targets),
         escape(provenance.description),
+        "## Read it\n\n" + _reading(formats),
         "## Columns\n\n" + _columns(schema),
-        "## What was checked\n\n" + _checks(measurements, policy, provenance),
+        "## How it was made\n\n" + _made(provenance),
+        "## What was checked\n\n" + _checks(measurements, policy),
         "## Known gaps\n\n" + _gaps(measurements),
         "## Approved\n\n" + "\n".join(map(_approved, approvals)) if approvals else "",
         "## Do not use it for\n\n" + "\n".join(f"- {escape(text)}" for text in provenance.warnings),
         "## Verify\n\n" + VERIFY,
-        f"## Licence\n\n{escape(provenance.license)}",
+        "## Licence\n\n" + _licence(provenance.license),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -114,18 +122,65 @@ def _altered(targets: Targets) -> str:
     )
 
 
-def _front_matter(provenance: Provenance, title: str, rows: int, formats: Sequence[str]) -> str:
-    size = next((name for most, name in _SIZES if rows < most), "n>10M")
-    first = formats[0]
-    fields = {
-        "license": provenance.license,
-        "pretty_name": title,
+def _front_matter(schema: Schema, provenance: Provenance, title: str, rows: int, formats: Sequence[str]) -> str:
+    """Return the metadata that the hub documents for dataset cards, as JSON, which YAML reads."""
+    size = next((name for most, name in _SIZES if rows < most), "n>1T")
+    path = f"data/data.{formats[0]}"
+    fields: dict[str, object] = {
+        **hub_fields(provenance.license),
+        "pretty_name": one_line(title),
+        "annotations_creators": ["machine-generated"],
         "tags": ["synthetic", "tabular", "understudy"],
         "size_categories": [size],
-        "configs": [{"config_name": "default", "data_files": f"data/*.{first}"}],
     }
-    lines = [f"{key}: {json.dumps(value)}" for key, value in fields.items()]
+    if schema.target is not None:
+        regression = schema.target.kind == "numeric" and schema.target.threshold is None
+        fields["task_categories"] = ["tabular-regression" if regression else "tabular-classification"]
+    fields["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": path}]}]
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
     return "---\n" + "\n".join(lines) + "\n---"
+
+
+def _reading(formats: Sequence[str]) -> str:
+    first = "read_parquet" if "parquet" in formats else "read_csv"
+    lines = [
+        "```python",
+        "import pandas",
+        "",
+        f'rows = pandas.{first}("data/data.{"parquet" if "parquet" in formats else "csv"}")',
+        "```",
+        "",
+        "`croissant.json` describes the files for tools that read Croissant (mlcommons.org/croissant).",
+    ]
+    if "csv" in formats:
+        lines += [
+            "",
+            "In `data/data.csv` a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, "
+            "a tab or a line break) has one apostrophe in front, as has one that begins with an apostrophe; names of "
+            "columns likewise. Take one apostrophe off every text that begins with one to have the data back. Numbers "
+            "are as they are" + (", and so is the Parquet file." if "parquet" in formats else "."),
+        ]
+    return "\n".join(lines)
+
+
+def _made(provenance: Provenance) -> str:
+    model = provenance.model
+    learnt = provenance.split_rows.get("train")
+    held = provenance.split_rows.get("holdout")
+    rows = f" It saw {words.count(learnt, 'real row')}." if learnt else ""
+    rows += f" {words.count(held, 'other real row')} were kept from it, to judge what it drew." if held else ""
+    return (
+        f"A model ({escape(model.family)}) learnt the real table and drew every row of this one anew.{rows} "
+        "The real rows are not part of this release. `MANIFEST.json` names the settings, seeds and versions of the "
+        "programs."
+    )
+
+
+def _licence(licence: str) -> str:
+    if licence.strip().lower() in ("", "other", "unknown"):
+        return "None was named: ask whoever gave you this data before you pass it on."
+    url = licence_url(licence)
+    return f"{escape(licence)}: {url}" if url else escape(licence)
 
 
 _PERSONAL = (
@@ -159,9 +214,9 @@ def _kind(column: Column) -> str:
     )
 
 
-def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenance: Provenance) -> str:
+def _checks(measurements: Sequence[PublicMeasurement], policy: Policy) -> str:
     head = (
-        f"The rows were made by {escape(provenance.model.family)} and judged under the policy "
+        f"The rows were judged against real rows that the model never saw, under the policy "
         f"{escape(policy.name)}; all {len(measurements)} measurements are inside their limits. "
         "`report.html` shows each with a sentence on what it means. Values are rounded on purpose."
     )
@@ -184,17 +239,24 @@ def _checks(measurements: Sequence[PublicMeasurement], policy: Policy, provenanc
     return head + "\n\n" + "\n".join(rows)
 
 
-def _gaps(measurements: Sequence[PublicMeasurement]) -> str:
-    """Return the measurements nearest to their limits, worst first, in words."""
+def gaps(measurements: Sequence[PublicMeasurement]) -> list[PublicMeasurement]:
+    """Return the measurements of likeness that come nearest to their limits, the worst first."""
     measured = [one for one in measurements if one.value is not None and one.family in ("fidelity", "bias")]
-    worst = sorted(measured, key=badness, reverse=True)[:NUM_GAPS]
+    return sorted(measured, key=badness, reverse=True)[:NUM_GAPS]
+
+
+def gap_sentence(measurement: PublicMeasurement) -> str:
+    """Return a gap in plain words, with the name of its column where it has one; not escaped."""
+    entry = entry_of(measurement.name)
+    about = "" if measurement.subject == ALL_ROWS else f" ({measurement.subject})"
+    value = words.quantity(measurement.value, entry.unit)
+    allowed = words.limit(measurement.limit, measurement.direction, entry.unit)
+    return f"{entry.title}{about}: {value}; allowed is {allowed}."
+
+
+def _gaps(measurements: Sequence[PublicMeasurement]) -> str:
+    worst = gaps(measurements)
     if not worst:
         return "None was found, which is no proof that there is none."
-    lines = []
-    for measurement in worst:
-        entry = entry_of(measurement.name)
-        value = words.quantity(measurement.value, entry.unit)
-        allowed = words.limit(measurement.limit, measurement.direction, entry.unit)
-        about = "" if measurement.subject == ALL_ROWS else f" ({escape(measurement.subject)})"
-        lines.append(f"- **{escape(entry.title)}**{about}: {value}; allowed is {allowed}. {escape(entry.meaning)}")
+    lines = [f"- {escape(gap_sentence(one))} {escape(entry_of(one.name).meaning)}" for one in worst]
     return "The measurements that come nearest to their limits:\n\n" + "\n".join(lines)

@@ -73,6 +73,6 @@ def _public(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_public(key, inner) for inner in value]
     text = str(value)
-    if key in {"path", "url", "folder", "to", "uri", "location"}:
+    if key in {"path", "url", "folder", "arrays", "attributes", "to", "uri", "location"}:
         return public_location(text)
     return _URL.sub(lambda match: public_location(match.group()), text)

@@ -181,7 +181,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: not a release, for it has no {FILE_NAME}",
             remedy="give the folder of one version, such as releases/<name>/1; without its manifest it is incomplete",
         )
-    manifest = read_json(path)
+    return checked_manifest(read_json(path), str(path))
+
+
+def checked_manifest(manifest: Any, path: str) -> dict[str, Any]:
+    """Return `manifest` when it says that it is one of a format that is known here.
+
+    Raises:
+        ReleaseInputError: not of this format, or of a later version of it.
+
+    """
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ReleaseInputError(
             f"{path}: not the manifest of a release of this program", remedy=f'it should hold "format": "{FORMAT}"'
@@ -210,10 +219,18 @@ def read_json(path: Path) -> Any:
         raise ReleaseInputError(
             f"{path}: too large", seen=f"{size} bytes", remedy=f"such a file has at most {MOST_BYTES} bytes"
         )
+    return parse_json(path.read_bytes(), str(path))
+
+
+def parse_json(data: bytes, path: str) -> Any:
+    """Return the value in JSON text that may be damaged or hostile; `path` is for messages.
+
+    Raises:
+        ReleaseInputError: as `read_json`.
+
+    """
     try:
-        return json.loads(
-            path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
+        return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ReleaseInputError(
             f"{path}: no JSON of this program", seen=type(error).__name__, remedy="get the release again"

@@ -5,22 +5,30 @@ Same content published again is a new version: a release is an event, and who ru
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from releases.approvals import Approval
-from releases.card import card
+from releases.card import card, gap_sentence, gaps
+from releases.croissant import FILE_NAME as CROISSANT
+from releases.croissant import croissant, to_text
 from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.errors import ReleaseError, ReleaseInputError
+from releases.guarded_csv import guarded_table
 from releases.keys import SigningKey
-from releases.manifest import FILE_NAME, manifest_of
+from releases.manifest import FILE_NAME, file_entry, manifest_of
+from releases.pointer import settle_latest
 from releases.provenance import Provenance
 from releases.public import PublicMeasurement, public_measurements
+from releases.remote_store import RemoteStore
 from releases.report.page import render_public
 from releases.schema_file import public_schema
 from releases.shelf import Versioning, new_version
 from releases.signing import signature_of
+from releases.stores import Address, as_store, place_of
+from releases.uploading import uploaded_version
 from sources.dataset import Dataset
 from sources.files import json_text, write_bytes, write_json, write_text
 from sources.storage import Format, to_storage, write_table
@@ -34,7 +42,7 @@ DATA_STEM = "data"
 
 def publish(
     *,
-    to: Path,
+    to: Path | RemoteStore,
     synthetic: Dataset,
     report: Report,
     verdict: Verdict,
@@ -45,14 +53,15 @@ def publish(
     created: datetime | None = None,
     signers: Sequence[SigningKey] = (),
     approvals: Sequence[Approval] = (),
-) -> Path:
+) -> Path | Address:
     """Write `<to>/<provenance.name>/<version>` and return it.
 
     Data, card, public report, schema and verdict come first, `MANIFEST.json` last, all in a staging folder that one
-    rename turns into the version; a kill at any moment leaves nothing that looks like a release.
+    rename turns into the version, or that is uploaded, its manifest last; a kill at any moment leaves nothing that
+    looks like a release. `latest.json` of the release follows.
 
     Args:
-        to: the folder of all releases.
+        to: the folder of all releases, or the store of them.
         synthetic: the rows that were judged, all of them.
         report: the judgement of these rows; its policy is the policy of the release.
         verdict: what the gate decided on `report`.
@@ -79,11 +88,17 @@ def publish(
         )
     created = (created or datetime.now(UTC)).astimezone(UTC)
     coarse = public_measurements(report.measurements, synthetic.schema.names)
+    store = as_store(to)
     try:
-        with new_version(to, provenance.name, versioning=versioning, created=created) as (version, staging):
+        with _made_whole(to, provenance.name, versioning=versioning, created=created) as (version, staging):
             frame = to_storage(synthetic)
+            guarded_columns: tuple[str, ...] = ()
+            data_files = [f"data/{DATA_STEM}.{format_}" for format_ in dict.fromkeys(formats)]
             for format_ in dict.fromkeys(formats):
-                write_table(frame, staging / "data" / f"{DATA_STEM}.{format_}", format_)
+                table = frame
+                if format_ == "csv":
+                    table, guarded_columns = guarded_table(frame)
+                write_table(table, staging / "data" / f"{DATA_STEM}.{format_}", format_)
             write_json(staging / "schema.json", public_schema(synthetic.schema))
             write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
             page = render_public(
@@ -109,6 +124,16 @@ def publish(
                 approvals=approvals,
             )
             write_text(staging / "README.md", readme)
+            described = croissant(
+                schema=synthetic.schema,
+                files={path: file_entry(staging / path) for path in data_files},
+                guarded_columns=guarded_columns,
+                limits=[gap_sentence(one) for one in gaps(coarse)],
+                provenance=provenance,
+                version=version,
+                created=created,
+            )
+            write_text(staging / CROISSANT, to_text(described))
             manifest = manifest_of(
                 staging,
                 version=version,
@@ -128,11 +153,29 @@ def publish(
             write_text(staging / FILE_NAME, text)
     except OSError as error:
         raise ReleaseInputError(
-            f"{to}: the release could not be written, nothing was published",
+            f"{store.address}: the release could not be written, nothing was published",
             seen=error.strerror or type(error).__name__,
             remedy="look at the space and the rights of this folder, then run again",
         ) from error
-    return to / provenance.name / version
+    release = place_of(to) / provenance.name / version
+    try:
+        settle_latest(store, provenance.name)
+    except ReleaseInputError as error:
+        raise ReleaseInputError(
+            f"{release}: published and complete, but the pointer latest.json beside it was not moved: {error.what}",
+            seen=error.seen,
+            remedy="the next publish moves it; do not run again for its sake",
+        ) from error
+    return release
+
+
+def _made_whole(
+    to: Path | RemoteStore, name: str, *, versioning: Versioning, created: datetime
+) -> AbstractContextManager[tuple[str, Path]]:
+    """Return what yields (version, staging folder) and makes the folder a version where `to` says."""
+    if isinstance(to, RemoteStore):
+        return uploaded_version(to, name, versioning=versioning, created=created)
+    return new_version(to, name, versioning=versioning, created=created)
 
 
 def _verdict(coarse: Sequence[PublicMeasurement], report: Report, verdict: Verdict) -> dict[str, Any]:

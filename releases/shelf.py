@@ -3,6 +3,7 @@
     <to>/<name>/            the shelf
         .lock               held (flock) while a version is being made; the kernel frees it when its holder dies
         .staging-<random>/  a version in the making; garbage as soon as nobody holds the lock
+        latest.json, withdrawn-<version>.json, unchanged.json   what the catalogue says of the versions
         1/  2/  ...         complete versions: each came by one rename of a staging folder that was flushed to disk
 
 POSIX file systems with working `flock` only; two machines that share a folder without it are still kept apart by
@@ -25,6 +26,8 @@ from sources.files import sync_folder
 
 Versioning = Literal["number", "time"]
 STAGING_PREFIX = ".staging-"
+BESIDE = re.compile(r"latest\.json|unchanged\.json|withdrawn-[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
+"""The catalogue's files beside the versions (`releases.catalogue`)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -50,7 +53,29 @@ def versions(shelf: Path) -> list[str]:
         return []
     names = [entry.name for entry in shelf.iterdir() if (entry / "MANIFEST.json").is_file()]
     names = [name for name in names if not name.startswith(".")]
-    return sorted(names, key=lambda name: (0, int(name), "") if _NUMBER.fullmatch(name) else (1, 0, name))
+    return sorted(names, key=version_order)
+
+
+def version_order(version: str) -> tuple[int, int, str]:
+    """Return what puts versions into their order: numbers, then times."""
+    return (0, int(version), "") if _NUMBER.fullmatch(version) else (1, 0, version)
+
+
+def is_name(name: str) -> bool:
+    """Return whether `name` can be that of a release or of a version."""
+    return bool(_NAME.fullmatch(name))
+
+
+def is_number(version: str) -> bool:
+    """Return whether a version is a number, not a time."""
+    return bool(_NUMBER.fullmatch(version))
+
+
+def time_stamps(created: datetime) -> Iterator[str]:
+    """Yield the versions that a moment can have: its own, then with a counter."""
+    stamp = created.strftime("%Y%m%dT%H%M%SZ")
+    yield stamp
+    yield from (f"{stamp}-{again}" for again in range(2, 1000))
 
 
 @contextmanager
@@ -84,6 +109,8 @@ def new_version(to: Path, name: str, *, versioning: Versioning, created: datetim
         _require_a_shelf(shelf)
         for dead in shelf.glob(f"{STAGING_PREFIX}*"):
             shutil.rmtree(dead)
+        for torn in shelf.glob(".*.json.*.tmp"):  # of the catalogue's files, which are written under this lock
+            torn.unlink(missing_ok=True)
         version = _next_number(shelf) if versioning == "number" else _free_time(shelf, created)
         staging = shelf / f"{STAGING_PREFIX}{secrets.token_hex(6)}"
         staging.mkdir()
@@ -101,6 +128,7 @@ def new_version(to: Path, name: str, *, versioning: Versioning, created: datetim
 
 def _require_a_shelf(shelf: Path) -> None:
     strange = [entry.name for entry in shelf.iterdir() if not entry.name.startswith(".") and not entry.is_dir()]
+    strange = [name for name in strange if not BESIDE.fullmatch(name)]
     if strange:
         raise ReleaseInputError(
             f"{shelf}: this folder holds other things than versions of a release",
@@ -115,9 +143,7 @@ def _next_number(shelf: Path) -> str:
 
 
 def _free_time(shelf: Path, created: datetime) -> str:
-    stamp = created.strftime("%Y%m%dT%H%M%SZ")
-    candidates = [stamp, *(f"{stamp}-{again}" for again in range(2, 1000))]
-    return next(name for name in candidates if not (shelf / name).exists())
+    return next(name for name in time_stamps(created) if not (shelf / name).exists())
 
 
 def _flush(folder: Path) -> None:

@@ -19,6 +19,7 @@ from pyarrow.lib import ArrowException
 
 from releases.checks import Check, Verification, shown
 from releases.dsse import FILE_NAME as SIGNATURE_NAME
+from releases.guarded_csv import guarded
 from releases.keys import PublicKey
 from releases.manifest import (
     FIELDS,
@@ -208,7 +209,7 @@ def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
         except (OSError, ValueError, csv.Error, ArrowException) as error:
             yield Check(name=name, ok=False, words=f"Cannot be read ({type(error).__name__}).")
             continue
-        if columns != names:
+        if columns not in (names, [guarded(column) for column in names]):
             yield Check(name=name, ok=False, words="Its columns are not those of schema.json.")
         elif rows != manifest["rows"]:
             yield Check(name=name, ok=False, words=f"It has {rows:,} rows, the manifest says {manifest['rows']}.")

@@ -27,9 +27,11 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, completely or not at all."""
+def write_bytes(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write `data` to `path`, completely or not at all; readable as `mode` says from its first byte on."""
     with complete_or_absent(path) as temporary:
+        if mode is not None:
+            temporary.touch(mode)
         temporary.write_bytes(data)
 
 

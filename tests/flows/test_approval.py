@@ -79,6 +79,11 @@ def test_a_run_waits_for_a_person_and_the_judged_rows_are_published_signed_by_tw
     assert "**Cleo**" in (release / "README.md").read_text()
     assert json.loads((run / "outcome.json").read_text())["release"] == str(release)
 
+    # The same spec on the same source asks nobody again: what was let out stands.
+    assert command_line(["run", "spec.yaml", "--json"]) == 0
+    again = document(capsys.readouterr().out)
+    assert (again["outcome"], again["release"]) == ("UNCHANGED", str(release))
+
     # What a person let out is what a run publishes that asks nobody.
     assert command_line(["run", "spec.yaml", "--quiet", "--set", "publish.approval=none"]) == 0
     second = release.parent / "2"

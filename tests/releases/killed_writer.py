@@ -62,7 +62,10 @@ def main(to: Path) -> None:
             write(to, die_at=len(signals))
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        visible = [entry.name for entry in shelf.iterdir() if not entry.name.startswith(".")] if shelf.is_dir() else []
+        found = sorted(entry.name for entry in shelf.iterdir()) if shelf.is_dir() else []
+        visible = [name for name in found if not name.startswith(".") and name != "latest.json"]
+        if "latest.json" in found:
+            assert json.loads((shelf / "latest.json").read_text())["version"] in visible
         incomplete += [name for name in visible if not verify(shelf / name).ok]
         if not os.WIFSIGNALED(status):
             assert os.WEXITSTATUS(status) == 0
@@ -70,7 +73,7 @@ def main(to: Path) -> None:
         signals.append(os.WTERMSIG(status))
     write(to, die_at=None)
     last = versions(shelf)[-1]
-    known = {".lock", *versions(shelf)}
+    known = {".lock", "latest.json", *versions(shelf)}
     print(  # noqa: T201 - read by the test
         json.dumps(
             {

@@ -32,6 +32,7 @@ def test_a_release_has_the_layout_of_the_design_and_verifies(published: Publishe
         "data/data.csv",
         "README.md",
         "report.html",
+        "croissant.json",
         "schema.json",
         "verdict.json",
         "MANIFEST.json",

@@ -166,7 +166,7 @@ def test_no_real_row_shows_in_public(schema: Schema, tmp_path: Path, published: 
     shown = drawn(schema, report, synthetic, real)
     release = published(synthetic=synthetic, report=report, verdict=decide(report, report.policy), pictures=shown)
     files = [path for path in release.rglob("*") if path.is_file() and "data" not in path.relative_to(release).parts]
-    assert len(files) == 5
+    assert len(files) == 6
     cells = {str(cell) for name in ("age", "wage") for cell in real.frame[name]}
     cells |= {f"{cell:.0f}" for cell in real.frame["age"]} | {f"{cell:,.0f}" for cell in real.frame["wage"]}
     for path in files:
