@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,6 +88,13 @@ class RemoteStore:
         if len(data) > most_bytes:
             raise StoreFailed(f"{self.address}/{path}: too large", remedy=f"at most {most_bytes} bytes are read")
         return data
+
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Yield the first `size` bytes of a file in blocks."""
+        full = self._full(path)
+        for start in range(0, size, BLOCK_BYTES):
+            end = min(start + BLOCK_BYTES, size)
+            yield self._call(f"read {path}", partial(self._range, full, start, end))
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a small file in one call."""

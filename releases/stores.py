@@ -7,7 +7,7 @@ text is refused, so none can get into a file that keeps the spec.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -45,6 +45,10 @@ class Store(Protocol):
 
     def read(self, path: str, *, most_bytes: int) -> bytes:
         """Return a file's bytes; FileNotFoundError, or ReleaseInputError when it is larger than `most_bytes`."""
+        ...
+
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Yield the first `size` bytes of a file in blocks; FileNotFoundError when there is none."""
         ...
 
     def replace(self, path: str, data: bytes) -> None:
