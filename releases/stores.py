@@ -135,7 +135,8 @@ def open_store(
         "give bucket and prefix alone; credentials come from the environment, or as options: {key: $STORE_KEY}",
     )
     if protocol == "file":
-        _require(parts.netloc in ("", "localhost") and not options, place, "not a local file URL", _bare(to),
+        here = parts.netloc in ("", "localhost") and bool(parts.path) and not options
+        _require(here, place, "not a local file URL", _bare(to),
                  "write file:///folder without options")  # fmt: skip
         return LocalStore(root=Path(unquote(parts.path)))
     path = "/".join(part for part in f"{parts.netloc}{parts.path}".split("/") if part)

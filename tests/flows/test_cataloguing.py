@@ -227,6 +227,8 @@ CASES: dict[str, tuple[Case, str]] = {
     "a store that forgets": (spec("{to: 'memory://x'}"), "it ends with the program"),
     "a store that cannot be written": (spec("{to: 'https://example.com/x'}"), "it cannot be written"),
     "a chained URL": (spec("{to: 'simplecache::s3://bucket/x'}"), "chained URLs"),
+    "a file URL without a folder": (spec("{to: 'file://'}"), "not a local file URL"),
+    "a file URL of another machine": (spec("{to: 'file://host/folder'}"), "not a local file URL"),
     "no bucket": (spec("{to: 's3://'}"), "a URL without a bucket"),
     "a URL that leads up": (spec("{to: 's3://bucket/../other'}"), "leads up"),
     "an unknown option of a store": (
