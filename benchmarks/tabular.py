@@ -3,6 +3,7 @@
     python benchmarks/tabular.py --train adult/train.parquet --test adult/test.parquet --target income \
         --families tabular.autoregressive tabular.vae --minutes 3 --seeds 0 1 2 --out docs/benchmarks/rows.json
 
+`--peers mostlyai=/its/environment/bin/python` fits public synthesizers beside them, see `peers.py`.
 `--data one.parquet` in place of train and test drops the columns of `--drop` (row numbers, ids), de-duplicates,
 shuffles with seed 0 and takes 80 % for training.
 Each fit runs in a process of its own: the seconds are its `fit` and `sample` calls, the memory is the whole process.
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--drop", nargs="*", default=[], help="columns of --data to leave out")
     parser.add_argument("--target", help="a column of two labels, for TSTR")
     parser.add_argument("--families", nargs="+", default=["tabular.autoregressive"])
+    parser.add_argument("--peers", nargs="*", default=[], help="name=python of its environment, see peers.py")
     parser.add_argument("--config", default="{}", help="JSON of the family's options")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
@@ -117,14 +119,19 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
         from scores import tstr_auc  # noqa: PLC0415
 
         rows[0]["tstr"] = tstr_auc(train, test, args.target)
-    for family in args.families:
+    peers = dict(peer.split("=", maxsplit=1) for peer in args.peers)
+    for family in (*args.families, *peers):
         for seed in args.seeds:
             sample = folder / f"{family}-{seed}.parquet"
-            command = [sys.executable, __file__, "--train", str(folder / "train.parquet"), "--sample", str(sample)]
-            command += ["--families", family, "--seeds", str(seed), "--config", args.config, "--device", args.device]
-            command += ["--minutes", str(args.minutes)] if args.minutes else []
-            command += ["--steps", str(args.steps)] if args.steps else []
-            subprocess.run(command, check=True, cwd=ROOT)
+            paths = ["--train", str(folder / "train.parquet"), "--sample", str(sample)]
+            if family in peers:
+                command = [peers[family], str(ROOT / "benchmarks" / "peers.py"), "--peer", family, "--seed", str(seed)]
+            else:
+                command = [sys.executable, __file__, "--families", family, "--seeds", str(seed)]
+                command += ["--config", args.config, "--device", args.device]
+                command += ["--minutes", str(args.minutes)] if args.minutes else []
+                command += ["--steps", str(args.steps)] if args.steps else []
+            subprocess.run([*command, *paths], check=True, cwd=ROOT)
             synthetic = pd.read_parquet(sample).astype(train.dtypes.to_dict())
             cost = json.loads(sample.with_suffix(".json").read_text())
             scores = all_scores(train, test, synthetic, target=args.target)

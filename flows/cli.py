@@ -20,12 +20,13 @@ from typer.exceptions import TyperException
 from flows.cli_releases import releases_app
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
+from flows.trust_cli import add_to
 from sources.errors import UserError
 
 HELP = """Synthetic stand-ins for real datasets, judged before they are released.
 
 Exit codes: 0 published, passed or verified · 2 bad input or usage · 3 refused by the gate · 4 inconclusive or invalid
-· 1 a defect of ours."""
+· 5 waiting for approval · 1 a defect of ours."""
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -63,13 +64,47 @@ def run(
     spec: SpecFile,
     sets: Sets = None,
     out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    requested_by: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who asks, where an approval is due; else user@host.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make a release although nothing has changed.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
     from flows.run import run_command  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json))
+    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+
+
+@app.command()
+def deploy(
+    *,
+    spec: SpecFile,
+    pool: Annotated[str, typer.Option("--pool", help="The work pool whose workers run it.", show_default=False)],
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Register a spec at the Prefect server in PREFECT_API_URL, to be run by the workers of a pool."""
+    from flows.deploying import deploy_command  # noqa: PLC0415
+
+    leave(deploy_command(spec, pool=pool, cron=cron, timezone=timezone, out=out, as_json=as_json))
+
+
+@app.command()
+def serve(
+    *,
+    spec: SpecFile,
+    cron: Annotated[str | None, typer.Option(help="When it starts; else the spec's schedule.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of --cron; UTC unless given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder that takes runs/ and releases/.")] = Path(),
+) -> None:
+    """Wait here for the schedule and run the spec, without a worker; needs the server in PREFECT_API_URL."""
+    from flows.deploying import serve_command  # noqa: PLC0415
+
+    leave(serve_command(spec, cron=cron, timezone=timezone, out=out))
 
 
 @app.command()
@@ -152,12 +187,19 @@ def impute(
 def verify(
     *,
     release: Annotated[str, typer.Argument(metavar="RELEASE_DIR", help="The folder of one version.")],
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="PUB", help="A signer's public key. May be repeated.")
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(help="How many of the keys must have signed.", show_default="all")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The release that it should be a version of.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a release offline: files, hashes, policy, verdict."""
+    """Check a release offline: files, hashes, signatures, name, policy, verdict, rows."""
     from flows.verifying import verify_command  # noqa: PLC0415
 
-    leave(verify_command(release, as_json=as_json))
+    leave(verify_command(release, as_json=as_json, keys=key or [], threshold=threshold, name=name))
 
 
 @app.command()
@@ -168,6 +210,9 @@ def schema(
     from flows.starting import schema_command  # noqa: PLC0415
 
     leave(schema_command(of))
+
+
+add_to(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -209,6 +254,11 @@ def command_line(arguments: Sequence[str]) -> int:
         return _interrupted()
     except MemoryError:
         return _complain(FlowInputError("the data does not fit into memory", remedy="give fewer rows"), as_json=as_json)
+    except OSError as error:
+        from flows.disk import refused_by_disk  # noqa: PLC0415 - only when it is needed
+
+        refusal = refused_by_disk(error)
+        return _defect(error) if refusal is None else _complain(refusal, as_json=as_json)
     except Exception as defect:  # noqa: BLE001 - the last line of defence: a defect is a short message and a log file
         return _defect(defect)
     return int(result or 0)

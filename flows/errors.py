@@ -13,6 +13,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     REFUSED = 3
     INCONCLUSIVE = 4
+    WAITING = 5
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -35,3 +36,7 @@ class NothingFitted(FlowError):
 
 class ServerFailed(FlowError):
     """Prefect's temporary server did not come up."""
+
+
+class Defect(FlowError):
+    """An exception of a library inside a task: the name of its class, because its message may quote cells."""

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import FlowInputError
-from flows.spec import FileSource, RebalanceSpec, SchemaSpec, Source, Spec, SqlSource
+from flows.spec import ArraysSource, FileSource, FolderSource, RebalanceSpec, SchemaSpec, Source, Spec, SqlSource
 from sources.conform import conform
 from sources.contract import ContractResult, check, contract_of
 from sources.dataset import Dataset
 from sources.errors import SourceInputError
 from sources.fingerprint import fingerprint
+from sources.images import ImageOptions
 from sources.inference import infer_schema
 from sources.overrides import SchemaOverrides, from_mapping
 from sources.readers import SourceSpec, read
@@ -119,6 +120,11 @@ def source_of(source: Source) -> SourceSpec:
     """Return what `sources.readers` reads for the spec's source."""
     if isinstance(source, FileSource):
         return SourceSpec(kind="file", path=source.path, options=source.options)
+    if isinstance(source, FolderSource):
+        images = ImageOptions(resize=source.resize, mode=source.mode)
+        return SourceSpec(kind="folder", folder=source.folder, attributes=source.attributes, images=images)
+    if isinstance(source, ArraysSource):
+        return SourceSpec(kind="arrays", arrays=source.arrays, array=source.images)
     if isinstance(source, SqlSource):
         return SourceSpec(kind="sql", url=_from_environment(source.url), sql=source.sql)
     return SourceSpec(kind=source.kind, dataset=source.dataset)

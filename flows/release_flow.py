@@ -17,21 +17,26 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows import stages, tasks
+from flows import sights, stages, tasks
+from flows.approval import Request
+from flows.beside import Parts, make_beside, require_any
 from flows.candidates import budgets
-from flows.errors import FlowInputError, NothingFitted
+from flows.errors import Exit
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
+from flows.last_release import foresee, remember
+from flows.notices import ENDINGS, Ending
 from flows.opening import Opened, targets_of
 from flows.progress import Bars, Narrator, clock
 from flows.run_folder import RunFolder
+from flows.runners import computing_with, elsewhere
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from generators.base import Budget, Diverged, GeneratorInputError
+from releases.keys import SigningKey
 from releases.stores import Address
 from sources.canaries import Canaries, canaries_for, plant
 from sources.dataset import Dataset
-from sources.errors import UserError
 from sources.files import write_json
 from sources.split import Split
 from sources.targets import Targets
@@ -51,6 +56,8 @@ class Company:
         voice: where it speaks.
         opened: the source, where the command line has read it already.
         targets: the law that the spec states, once the source is open.
+        signers: the keys that sign a release.
+        requested_by: who asks for approval, where the spec wants one.
 
     """
 
@@ -60,6 +67,8 @@ class Company:
     voice: Narrator
     opened: Opened | None = None
     targets: Targets | None = None
+    signers: tuple[SigningKey, ...] = ()
+    requested_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +82,7 @@ class Released:
         evidence: the private page.
         tried: kind and outcome of each candidate.
         targets: the law that the rows were altered to on purpose, or None.
+        waiting: what waits for approval, or None.
 
     """
 
@@ -82,18 +92,32 @@ class Released:
     evidence: Path
     tried: tuple[tuple[str, str], ...]
     targets: Targets | None = None
+    waiting: Request | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code."""
+        return EXITS[self.verdict.outcome] if self.waiting is None else Exit.WAITING
+
+    @property
+    def ending(self) -> Ending:
+        """The word for notices and events, and with a capital the name of Prefect's state."""
+        return ENDINGS[self.verdict.outcome] if self.waiting is None else "waiting"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, as `--json` prints them."""
         return {
             **verdict_json(self.verdict),
-            "exit": int(EXITS[self.verdict.outcome]),
+            "exit": int(self.exit),
             "chosen": self.chosen,
             "release": None if self.release is None else str(self.release),
             "report": None if self.release is None else str(self.release / "report.html"),
             "evidence": str(self.evidence),
             "candidates": [{"kind": kind, "outcome": outcome} for kind, outcome in self.tried],
             "rebalanced": None if self.targets is None else self.targets.to_json(),
+            "waiting": None
+            if self.waiting is None
+            else {"request": self.waiting.request, "expires": self.waiting.expires},
         }
 
 
@@ -102,7 +126,7 @@ COMPANY: ContextVar[Company] = ContextVar("company")
 
 @flow(name="release", flow_run_name="{name}", persist_result=False, validate_parameters=False)
 def release(name: str, run_folder: str) -> State[Released]:
-    """Run the whole way for the spec in `COMPANY`; a refusal is a completed run with the name of its verdict.
+    """Run the whole way for the spec in `COMPANY`; a refusal is a completed run called Refused.
 
     Args:
         name: of the release.
@@ -124,8 +148,14 @@ def release(name: str, run_folder: str) -> State[Released]:
     limits = budgets(spec)
     canaries = canaries_for(split, spec.canaries, seed=spec.seed) if spec.canaries else None
     learnt = split.train if canaries is None else plant(split.train, canaries, seed=spec.seed)
-    tried = fit_all(company, learnt, limits, rows=spec.rows or len(opened.dataset))
-    tried = judge_all(company, split, canaries, tried, policy)
+    rows = spec.rows or len(opened.dataset)
+    with computing_with(spec.runner):
+        if elsewhere(spec.runner):
+            parts = Parts(split=split, canaries=canaries, policy=policy, targets=company.targets)
+            tried = make_beside(spec, folder, learnt, parts, limits, rows=rows, names=labels_of(spec), voice=voice)
+        else:
+            tried = fit_all(company, learnt, limits, rows=rows)
+            tried = judge_all(company, split, canaries, tried, policy)
     chosen = tasks.gate(tried)
     assert chosen.judgement is not None
     verdict = chosen.judgement.verdict
@@ -141,9 +171,16 @@ def release(name: str, run_folder: str) -> State[Released]:
         gate_calls=counted(folder, opened.fingerprint, tried),
         num_canaries=spec.canaries,
     )
-    published = tasks.publish(chosen, spec, provenance, folder) if verdict.outcome is Outcome.PASS else None
+    passed, asks = verdict.outcome is Outcome.PASS, spec.publish.approval is not None
+    published = tasks.publish(chosen, spec, provenance, folder, company.signers) if passed and not asks else None
+    if published is not None:
+        remember(spec, opened, folder, published)
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
+    asked = None
+    if passed and asks:
+        foresee(spec, opened, folder)
+        asked = tasks.ask(chosen, spec, provenance, folder, requested_by=company.requested_by)
     ended = Released(
         verdict=verdict,
         chosen=chosen.candidate.kind,
@@ -151,9 +188,11 @@ def release(name: str, run_folder: str) -> State[Released]:
         evidence=page,
         tried=tuple((one.candidate.kind, one.outcome) for one in tried),
         targets=company.targets,
+        waiting=asked,
     )
     write_json(folder.path / "outcome.json", ended.to_json())
-    state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)
+    sights.show_ending(spec.name, tried, chosen, ended.ending, published=published, evidence=page)
+    state: State[Released] = Completed(name=sights.STATES[ended.ending], data=ended)
     return state
 
 
@@ -167,8 +206,8 @@ def fit_all(company: Company, train: Dataset, limits: Sequence[Budget], *, rows:
     """
     names = labels_of(company.spec)
     tried: list[Tried] = []
-    refused: list[UserError] = []
-    with company.voice.bars("fit", names) as bars:
+    with company.voice.bars("fit", names) as shown:
+        bars = sights.with_progress(shown, company.spec.name, names)
         for position, (candidate, budget, name) in enumerate(zip(company.spec.candidates, limits, names, strict=True)):
             try:
                 tried.append(
@@ -184,18 +223,13 @@ def fit_all(company: Company, train: Dataset, limits: Sequence[Budget], *, rows:
                     )
                 )
             except GeneratorInputError as error:
-                refused.append(error)
-                tried.append(Tried(candidate=candidate, failure=error.what))
+                tried.append(Tried(candidate=candidate, failure=error.what, refusal=error))
                 bars.done(name, f"cannot learn this data: {error.what}")
             except Diverged as error:
                 tried.append(Tried(candidate=candidate, failure=str(error)))
                 bars.done(name, f"diverged: {error}")
-    if any(one.fit for one in tried):
-        return tried
-    if len(refused) == len(tried):
-        first = refused[0]
-        raise FlowInputError(f"no candidate can learn this data: {first.what}", seen=first.seen, remedy=first.remedy)
-    raise NothingFitted("; ".join(f"{one.candidate.kind}: {one.failure}" for one in tried))
+    require_any(tried)
+    return tried
 
 
 def _fit_one(
@@ -218,7 +252,7 @@ def _fit_one(
         bars.step(name, metrics)
 
     def once(*, anew: bool) -> stages.Reference:
-        return tasks.fit.with_options(refresh_cache=anew)(
+        return tasks.fit.with_options(refresh_cache=anew, result_storage=folder.results.resolve())(
             train,
             candidate,
             name=name,
@@ -227,6 +261,7 @@ def _fit_one(
             key=key,
             fits=folder.fits.resolve(),
             on_step=on_step,
+            limit=None if spec.gpu is None else spec.gpu.limit,
         )
 
     reference = once(anew=False)
@@ -259,6 +294,7 @@ def judge_all(
                 policy=policy,
                 seed=company.spec.seed,
                 folder=company.folder.candidate(position, one.candidate.kind),
+                root=company.folder,
                 bars=bars,
                 name=name,
                 targets=company.targets,

@@ -8,19 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import Exit, NothingFitted
-from flows.judging import EXITS, say_json, say_targets, say_verdict
-from flows.opening import Opened, check_target, open_source, parts_of, targets_of
+from flows.holding import Trust, held_back, say_waiting
+from flows.judging import say_json, say_targets, say_verdict
+from flows.opening import Opened
+from flows.preparing import prepare, settled, tell
 from flows.progress import Narrator, narrator
-from flows.run_folder import RunFolder, claimed, folder_of, relative
+from flows.run_folder import RunFolder, claimed, relative
 from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
-from flows.spec_file import load_spec, plain_spec
+from flows.spec_file import plain_spec
 from flows.temporary_server import temporary_server
 from sources.files import write_json
 from validators.gate import Outcome
 
 
-def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_json: bool) -> Exit:
+def run_command(
+    spec_file: str,
+    sets: list[str],
+    out: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+    force: bool = False,
+    requested_by: str | None = None,
+) -> Exit:
     """Run the flow for a spec file; see `understudy run --help`.
 
     Raises:
@@ -28,32 +39,46 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
 
     """
     voice = narrator(quiet=quiet or as_json)
-    spec = load_spec(spec_file, sets)
-    folder = folder_of(spec, out)
-    opened = open_source(spec, place=spec_file)
-    check_target(opened.dataset, place=spec_file)
-    targets_of(spec.rebalance, [opened.dataset], place=spec_file)
-    parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
-    _say_head(voice, spec)
+    prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+    spec, folder, opened, trust = prepared.spec, prepared.folder, prepared.opened, prepared.trust
     try:
         with claimed(folder):
-            released = _run_flow(spec, spec_file, folder, voice, opened)
+            held = held_back(folder, opened.fingerprint, voice, as_json=as_json)
+            if held is not None:
+                return held
+            _say_head(voice, spec)
+            ended = settled(prepared, voice, force=force)
+            released = _run_flow(spec, spec_file, folder, voice, opened, trust=trust) if ended is None else None
     except KeyboardInterrupt:
         _say_kept(folder)
         return Exit.INTERRUPTED
     except NothingFitted as error:
+        tell(spec, voice, "failed")
         sys.stderr.write(f"error: every candidate failed: {error}\n       nothing was published\n")
         return Exit.INCONCLUSIVE
-    code = EXITS[released.verdict.outcome]
+    if released is None:
+        assert ended is not None
+        tell(spec, voice, ended.ending, version=ended.last.version)
+        if as_json:
+            say_json(ended.to_json())
+        return ended.exit
+    code: Exit = released.exit
+    tell(spec, voice, released.ending, version=released.release and released.release.name)
     if as_json:
         say_json(released.to_json())
         return code
     others = " · ".join(f"{kind} {outcome}" for kind, outcome in released.tried if kind != released.chosen)
     say_targets(voice, released.targets)
     say_verdict(voice, released.verdict, of=released.chosen + (f"   ({others})" if others else ""))
-    if released.verdict.outcome is Outcome.PASS and released.release is not None:
+    if released.waiting is not None:
+        say_waiting(voice, folder, released.waiting)
+        voice.line("evidence", relative(released.evidence))
+    elif released.verdict.outcome is Outcome.PASS and released.release is not None:
         rows = spec.rows or len(opened.dataset)
-        voice.line("published", f"{relative(released.release)}   {rows:,} rows · {', '.join(spec.publish.formats)}")
+        voice.line(
+            "published",
+            f"{relative(released.release)}   {rows:,} rows · {', '.join(spec.publish.formats)}{trust.words}",
+        )
         voice.line("report", relative(released.release / "report.html"))
         voice.line("", f"private evidence: {relative(released.evidence)}")
     else:
@@ -63,15 +88,24 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
     return code
 
 
-def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened) -> Any:
+def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened, *, trust: Trust) -> Any:
     prepare_prefect(folder.root / "prefect")
     from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+    from flows.sights import captured_logs  # noqa: PLC0415
 
     write_json(folder.path / "spec.json", plain_spec(spec))
-    company = Company(spec=spec, place=spec_file, folder=folder, voice=voice, opened=opened)
+    company = Company(
+        spec=spec,
+        place=spec_file,
+        folder=folder,
+        voice=voice,
+        opened=opened,
+        signers=trust.signers,
+        requested_by=trust.requested_by,
+    )
     token = COMPANY.set(company)
     try:
-        with _prefect_for_one_run(folder.results):
+        with _prefect_for_one_run(folder.results), captured_logs():
             return release(name=spec.name, run_folder=str(folder.path))
     finally:
         COMPANY.reset(token)

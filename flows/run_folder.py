@@ -28,7 +28,7 @@ from flows.errors import FlowInputError
 from flows.judging import check_folder
 from flows.publishing import releases_of
 from flows.spec import Spec
-from flows.spec_file import plain_spec
+from flows.spec_file import made_spec
 from releases.remote_store import RemoteStore
 from releases.stores import Address
 from sources.errors import UserError
@@ -74,8 +74,9 @@ def folder_of(spec: Spec, out: Path) -> RunFolder:
         UserError: `out` or the folder of releases cannot be written, or the store of releases.
 
     """
-    plain = plain_spec(spec)
-    plain.pop("publish")  # where a release goes changes nothing of what it is
+    plain = made_spec(spec)
+    for key in ("publish", "gpu"):  # where a release goes, or a fit waits, changes nothing of what it is
+        plain.pop(key, None)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARS]
     root = out / "runs"
     check_folder(root, option="--out")
@@ -131,8 +132,7 @@ def lineage_key(folder: RunFolder) -> bytes:
     path = folder.root / "lineage.key"
     with one_at_a_time(folder.root):
         if not path.exists():
-            write_bytes(path, secrets.token_hex(32).encode())
-            path.chmod(0o600)
+            write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
         return bytes.fromhex(path.read_text())
 
 

@@ -44,6 +44,15 @@ def uses_temporary_server() -> bool:
     return not os.environ.get("PREFECT_API_URL")
 
 
+def quiet_peers() -> None:
+    """Keep libraries from sending anything anywhere, and Great Expectations from telling what it reads."""
+    for name, value in QUIET_PEERS.items():
+        os.environ.setdefault(name, value)
+    great_expectations = logging.getLogger("great_expectations")
+    great_expectations.addHandler(logging.NullHandler())
+    great_expectations.propagate = False  # Prefect would print what it tells
+
+
 def prepare_prefect(home: Path) -> None:
     """Set Prefect's environment; call it before anything imports Prefect.
 
@@ -51,12 +60,8 @@ def prepare_prefect(home: Path) -> None:
         home: the folder for Prefect's own files where the user has not set `PREFECT_HOME`.
 
     """
+    quiet_peers()
     assert "prefect" not in sys.modules or os.environ.get("PREFECT_HOME"), "Prefect was imported before its settings"
-    for name, value in QUIET_PEERS.items():
-        os.environ.setdefault(name, value)
-    great_expectations = logging.getLogger("great_expectations")
-    great_expectations.addHandler(logging.NullHandler())
-    great_expectations.propagate = False  # Prefect would print what it tells
     if uses_temporary_server():
         for name, value in TEMPORARY_SERVER.items():
             os.environ.setdefault(name, value)

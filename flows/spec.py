@@ -8,10 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from flows.notices import NotifySpec
+from flows.runners import Runner
+from flows.schedule import Schedule
 from sources.schema import Kind, Pii, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, lt=1)]
+Side = Annotated[int, Field(gt=0, le=4096)]
+Size = tuple[Side, Side]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -22,6 +27,26 @@ class FileSource(BaseModel):
     kind: Literal["file"] = "file"
     path: str = Field(min_length=1, description="path or URL of the table")
     options: dict[str, Any] = Field(default_factory=dict, description="for the store, such as anon: true")
+
+
+class FolderSource(BaseModel):
+    """Pictures in a local folder; folders in it name their labels, or a table describes them."""
+
+    model_config = STRICT
+    kind: Literal["folder"]
+    folder: str = Field(min_length=1, description="folder of pictures, or of one folder for each label")
+    attributes: str | None = Field(default=None, description="table with a column file that names each picture")
+    resize: Size | None = Field(default=None, description="[height, width] for all; left out: they must have one size")
+    mode: Literal["L", "RGB", "RGBA"] | None = Field(default=None, description="turn every picture into this")
+
+
+class ArraysSource(BaseModel):
+    """Pictures in a .npz or .npy file, with arrays of attributes beside them."""
+
+    model_config = STRICT
+    kind: Literal["arrays"]
+    arrays: str = Field(min_length=1, description="path of the .npz or .npy file")
+    images: str | None = Field(default=None, description="name of the array of pictures, N × H × W or N × H × W × C")
 
 
 class SqlSource(BaseModel):
@@ -46,10 +71,10 @@ class SklearnSource(BaseModel):
 
     model_config = STRICT
     kind: Literal["sklearn"]
-    dataset: str = Field(description="its name without load_, such as breast_cancer")
+    dataset: str = Field(description="its name without load_, such as breast_cancer; digits_images holds pictures")
 
 
-SOURCE_KINDS = ("file", "sql", "statsmodels", "sklearn")
+SOURCE_KINDS = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
 
 
 def _with_kind(raw: Any) -> Any:
@@ -57,12 +82,16 @@ def _with_kind(raw: Any) -> Any:
     if isinstance(raw, str):
         return {"kind": "file", "path": raw}
     if isinstance(raw, dict) and "kind" not in raw:
-        return {"kind": "sql" if {"sql", "url"} & raw.keys() else "file", **raw}
+        implied = {"sql": "sql", "url": "sql", "folder": "folder", "arrays": "arrays"}
+        return {"kind": next((implied[key] for key in raw if key in implied), "file"), **raw}
     return raw
 
 
 Source = Annotated[
-    Annotated[FileSource | SqlSource | StatsmodelsSource | SklearnSource, Field(discriminator="kind")],
+    Annotated[
+        FileSource | FolderSource | ArraysSource | SqlSource | StatsmodelsSource | SklearnSource,
+        Field(discriminator="kind"),
+    ],
     BeforeValidator(_with_kind),
 ]
 
@@ -194,8 +223,44 @@ class RebalanceSpec(BaseModel):
         return self
 
 
+class ApprovalSpec(BaseModel):
+    """Who must let a release out that has passed the gate."""
+
+    model_config = STRICT
+    by: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
+        default=(), description="names that may approve; left out: anybody"
+    )
+    other_than_requester: bool = Field(default=True, description="whoever asks may not approve")
+    expires_hours: float = Field(default=72, gt=0, le=8760, description="hours after which a request is void")
+    signed_by: tuple[str, ...] = Field(
+        default=(), description="public key files; the approver signs with one of them; left out: without a key"
+    )
+
+
+def _as_approval(raw: Any) -> Any:
+    """Turn `none` and `required` into what they stand for."""
+    if raw in (None, "none"):
+        return None
+    if isinstance(raw, dict):  # lists are tuples here: what has passed through Python is validated strictly
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    if raw != "required":
+        raise ValueError("give none, required, or keys such as {by: [Ann], expires_hours: 72}")
+    return {}
+
+
+def _as_places(raw: Any) -> Any:
+    """Turn `true`, `false` and one place into a list of places."""
+    if isinstance(raw, bool):
+        return ("env:UNDERSTUDY_SIGNING_KEY",) if raw else ()
+    if isinstance(raw, str):
+        raw = [raw]
+    if isinstance(raw, list) and any("-----BEGIN" in str(place) for place in raw):
+        raise ValueError("never write a key into a spec; name its file, env:NAME or block:NAME, and replace the key")
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
 class PublishSpec(BaseModel):
-    """Where a release goes, and in which formats."""
+    """Where a release goes, in which formats, who signs it and who must approve it."""
 
     model_config = STRICT
     to: str = Field(
@@ -205,6 +270,21 @@ class PublishSpec(BaseModel):
         default_factory=dict, description="for the store, such as endpoint_url; credentials as $NAME of the environment"
     )
     formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
+    sign: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(_as_places, json_schema_input_type=bool | str | tuple[str, ...]),
+    ] = Field(default=(), description="true: $UNDERSTUDY_SIGNING_KEY; or private key files, env:NAME, block:NAME")
+    approval: Annotated[
+        ApprovalSpec | None,
+        BeforeValidator(_as_approval, json_schema_input_type=Literal["none", "required"] | ApprovalSpec | None),
+    ] = Field(default=None, description="none, required, or who may approve and until when")
+
+
+class GpuSpec(BaseModel):
+    """How candidates of several machines share GPUs; those of one machine take turns anyway."""
+
+    model_config = STRICT
+    limit: Name = Field(description="a global concurrency limit of the Prefect server; each fit holds one slot of it")
 
 
 class Spec(BaseModel):
@@ -232,6 +312,18 @@ class Spec(BaseModel):
         default=0, ge=0, le=1000, description="made-up rows planted in training to see if rows are remembered"
     )
     publish: PublishSpec = Field(default_factory=PublishSpec)
+    gpu: GpuSpec | None = Field(default=None, description="GPUs shared over machines; left out: each machine its own")
+    schedule: Schedule | None = Field(
+        default=None, description='when `understudy deploy` starts runs: "0 3 * * 1", or {cron: …, timezone: …}'
+    )
+    runner: Runner | None = Field(
+        default=None, description="where candidates are made: threads (the usual), processes, dask, ray, or {kind: …}"
+    )
+    drift: Literal["warn", "refuse"] = Field(
+        default="warn",
+        description="what a source unlike the one of the last release does: only said, or nothing is made",
+    )
+    notify: NotifySpec | None = Field(default=None, description="a web hook that is told how runs end")
     title: str = Field(default="", description="a few words for the head of card and report")
     description: str = Field(default="", description="a sentence for the card: what the data is about")
     license: str = Field(default="other", description="SPDX identifier of the release's licence, for the card")

@@ -15,11 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from flows import spec as model
 from flows.errors import SpecError
+from flows.notices import NotifySpec
+from flows.runners import RunnerSpec
+from flows.schedule import ScheduleSpec
 from flows.spec import Spec
 from sources.errors import UserError, did_you_mean
 
 Key = str | int
-SECRET_KEYS = frozenset({"url", "options", "password"})
+SECRET_KEYS = frozenset({"url", "options", "password", "sign"})
 _TAGS = frozenset({*model.SOURCE_KINDS, "str", "int", "float", "bool", "list", "dict", "dict[str,any]", "tuple"})
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
@@ -98,6 +101,15 @@ def check_spec(raw: Mapping[str, Any], *, place: str, check_candidates: bool = T
         for position, candidate in enumerate(spec.candidates):
             check_candidate(candidate, place=f"{place}: candidates.{position}")
     return spec
+
+
+OPERATIONS = ("schedule", "runner", "drift", "notify")
+"""Keys of a spec that say when, where and before whose eyes a release is made, and nothing of what it is."""
+
+
+def made_spec(spec: Spec) -> dict[str, Any]:
+    """Return `plain_spec` without `OPERATIONS`: what decides on the content of a release, for its provenance."""
+    return {key: value for key, value in plain_spec(spec).items() if key not in OPERATIONS}
 
 
 def plain_spec(spec: Spec) -> dict[str, Any]:
@@ -268,6 +280,14 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = model.EqualRatesSpec
         case ("publish",):
             found = model.PublishSpec
+        case ("publish", "approval"):
+            found = model.ApprovalSpec
+        case ("schedule",):
+            found = ScheduleSpec
+        case ("runner",):
+            found = RunnerSpec
+        case ("notify",):
+            found = NotifySpec
     return [field.alias or name for name, field in found.model_fields.items()] if found else []
 
 

@@ -13,20 +13,27 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from flows.candidates import config_of, family_of
+from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
 from flows.progress import Bars
 from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineage_key, one_at_a_time
+from flows.shards import seed_of, sizes_of
 from flows.spec import CandidateSpec, Spec
-from flows.spec_file import plain_spec
-from generators.base import Budget, OnStep
+from flows.spec_file import made_spec
+from generators.base import Budget, GeneratorInputError, OnStep, Synthesizer
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
+from generators.training.memory import said_clearly
+from releases.keys import SigningKey
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
 from releases.remote_store import RemoteStore
 from releases.stores import Address
 from sources.canaries import Canaries
+from sources.conform import conform_loosely
 from sources.dataset import Dataset
 from sources.files import write_json
 from sources.fingerprint import fingerprint
@@ -36,9 +43,11 @@ from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
 from sources.targets import Targets
+from validators.evidence import Evidence
 from validators.fidelity.c2st import c2st
-from validators.gate import Outcome
+from validators.gate import Outcome, decide
 from validators.policy import Policy
+from validators.report import Report
 from validators.stated_law import under_stated_law
 
 Reference = dict[str, Any]
@@ -56,6 +65,7 @@ class Tried:
         fit, sample: references; None where the fit failed.
         judgement: on the sample; None where the fit failed.
         failure: why it never came to a judgement, in words.
+        refusal: the error, where its family cannot learn this data.
 
     """
 
@@ -64,6 +74,7 @@ class Tried:
     sample: Reference | None = None
     judgement: Judgement | None = None
     failure: str = ""
+    refusal: GeneratorInputError | None = None
 
     @property
     def outcome(self) -> str:
@@ -117,14 +128,22 @@ def fit(
     folder = fits / key[:16]
     config = config_of(candidate)
     with one_at_a_time(folder):
+        kept = kept_fit(folder, key)
+        if kept is not None:  # ended between the model and Prefect's note of it
+            return kept
         synthesizer = family_of(candidate.kind).build(config)
-        report = synthesizer.fit(
-            train,
-            seed=fit_seed(seed, candidate.kind),
-            budget=budget,
-            run_dir=folder / "checkpoints",
-            on_step=on_step,
-        )
+        device = str(getattr(config, "device", "cpu"))
+        with (
+            held(device, lambda: on_step({"phase": "waiting for a GPU"})),
+            said_clearly(f"{candidate.kind} was fitted"),
+        ):
+            report = synthesizer.fit(
+                train,
+                seed=fit_seed(seed, candidate.kind),
+                budget=budget,
+                run_dir=folder / "checkpoints",
+                on_step=on_step,
+            )
         model = folder / "model"
         if model.exists():
             shutil.rmtree(model)
@@ -143,6 +162,16 @@ def fit(
     return reference
 
 
+def kept_fit(folder: Path, key: str) -> Reference | None:
+    """Return the reference of the fit that was finished in `folder` under `key`, where its model is as it was."""
+    try:
+        reference = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(reference, dict) and reference.get("key") == key
+    return reference if same and holds(reference) else None
+
+
 def sample(
     fitted: Reference, *, family: str, rows: int, seed: int, folder: Path, targets: Targets | None = None
 ) -> Reference:
@@ -155,17 +184,42 @@ def sample(
         GeneratorInputError: the model does not draw what `targets` ask for, or too rarely.
 
     """
-    entry = family_of(family)
-    synthesizer = entry.load(Path(fitted["path"]))
-    own = derive(seed, "sample", family)
+    synthesizer = family_of(family).load(Path(fitted["path"]))
+    plan = sizes_of(rows, synthesizer.sample(0, seed=seed).schema, targets)
+    pieces = [
+        _drawn(synthesizer, family=family, rows=size, seed=seed, piece=piece, targets=targets)
+        for piece, size in enumerate(plan)
+    ]
+    return write_sample(pieces, folder)
+
+
+def draw(
+    fitted: Reference, *, family: str, rows: int, seed: int, piece: int, targets: Targets | None = None
+) -> Dataset:
+    """Return the `rows` rows of one piece of a sample; raises as `sample` does."""
+    synthesizer = family_of(family).load(Path(fitted["path"]))
+    return _drawn(synthesizer, family=family, rows=rows, seed=seed, piece=piece, targets=targets)
+
+
+def _drawn(
+    synthesizer: Synthesizer, *, family: str, rows: int, seed: int, piece: int, targets: Targets | None
+) -> Dataset:
+    own = seed_of(seed, family, piece)
     if targets is None:
-        drawn = synthesizer.sample(rows, seed=own)
-    else:
-        drawn = sample_rebalanced(synthesizer, rows, seed=own, targets=targets, conditions=entry.conditions)
+        return synthesizer.sample(rows, seed=own)
+    return sample_rebalanced(synthesizer, rows, seed=own, targets=targets, conditions=family_of(family).conditions)
+
+
+def write_sample(pieces: Sequence[Dataset], folder: Path) -> Reference:
+    """Write the rows of all pieces, in their order, into `folder/sample.parquet`; return the file's reference."""
+    first = pieces[0]
+    whole = (
+        first if len(pieces) == 1 else replace(first, frame=pd.concat([one.frame for one in pieces], ignore_index=True))
+    )
     path = folder / "sample.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(to_storage(drawn), path, "parquet")
-    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": rows}
+    write_table(to_storage(whole), path, "parquet")
+    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(whole)}
 
 
 def holds(reference: Reference) -> bool:
@@ -203,6 +257,28 @@ def judge_sample(
     )
     write_json(folder / "report.json", judgement.report.to_json())
     return judgement
+
+
+def judgement_of(
+    report: Report, sampled: Reference, split: Split, canaries: Canaries | None, *, targets: Targets | None
+) -> Judgement:
+    """Return the judgement whose `report` another process has made of the rows in the file."""
+    synthetic, mismatches = conform_loosely(read_table(sampled["path"]), split.train.schema)
+    evidence = (
+        None
+        if synthetic is None or mismatches
+        else Evidence(
+            train=split.train,
+            holdout=split.holdout,
+            reference=split.reference,
+            synthetic=synthetic,
+            schema=split.train.schema,
+            policy=report.policy,
+            canaries=canaries,
+            targets=targets,
+        )
+    )
+    return Judgement(report=report, verdict=decide(report, report.policy), evidence=evidence)
 
 
 def best_of(tried: Sequence[Tried]) -> Tried:
@@ -252,7 +328,7 @@ def provenance_of(
     report = chosen.fit["report"]
     return Provenance(
         name=spec.name,
-        spec=plain_spec(spec),
+        spec=made_spec(spec),
         seed=spec.seed,
         model=FittedModel(
             **{
@@ -300,7 +376,9 @@ def words_of(one: Tried) -> str:
     return ", ".join(families)
 
 
-def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path | RemoteStore) -> Path | Address:
+def publish_best(
+    chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path | RemoteStore, signers: Sequence[SigningKey] = ()
+) -> Path | Address:
     """Publish the rows of a candidate that passed; returns the folder of the version."""
     judgement = chosen.judgement
     assert judgement is not None
@@ -313,6 +391,7 @@ def publish_best(chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path 
         pictures=judgement.pictures(),
         provenance=provenance,
         formats=spec.publish.formats,
+        signers=signers,
     )
 
 

@@ -1,25 +1,30 @@
 """The Prefect tasks: each wraps one function of `flows.stages` or `flows.opening` and does nothing itself.
 
-Only `fit` is remembered between runs: its cache key is the digest that `stages.fit_key` makes of the training rows'
-content, the config, the seed, the budget and the code, and what Prefect keeps is a reference in JSON, never a model.
-Prefect's own keys would not do: two tasks with equal inputs share an entry under `INPUTS`, and frames are pickled.
+Samples and judgements are kept by `flows.kept`; a fit is kept in its folder and remembered by Prefect as well. Its
+cache key is the digest that `stages.fit_key` makes of the training rows' content, the config, the seed, the budget and
+the code, and what Prefect keeps is a reference in JSON, never a model. Prefect's own keys would not do: two tasks with
+equal inputs share an entry under `INPUTS`, and frames are pickled.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import opening, stages
+from flows import approval, kept, opening, stages
+from flows.gpu_slots import counted_by_prefect
+from flows.guarded import task
 from flows.judging import Judgement
 from flows.opening import Opened
 from flows.progress import Bars
 from flows.run_folder import RunFolder
+from flows.signers import public_keys
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Reference, Tried
 from generators.base import Budget, OnStep
+from releases.keys import SigningKey
 from releases.provenance import Provenance
 from releases.stores import Address
 from sources.canaries import Canaries
@@ -65,10 +70,12 @@ def fit(
     key: str,
     fits: Path,
     on_step: OnStep,
+    limit: str | None = None,
 ) -> Reference:
-    """Fit one candidate; remembered by `key`."""
+    """Fit one candidate; remembered by `key`. It holds one slot of Prefect's concurrency limit `limit`."""
     assert name
-    return stages.fit(train, candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=on_step)
+    with counted_by_prefect(limit):
+        return stages.fit(train, candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=on_step)
 
 
 @task(name="sample", cache_policy=NO_CACHE, persist_result=False)
@@ -76,7 +83,7 @@ def sample(
     fitted: Reference, family: str, rows: int, seed: int, folder: Path, *, targets: Targets | None = None
 ) -> Reference:
     """Draw the rows of one candidate."""
-    return stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
+    return kept.sampled(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
 
 
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
@@ -88,13 +95,23 @@ def judge(
     policy: Policy,
     seed: int,
     folder: Path,
+    root: RunFolder,
     bars: Bars,
     name: str,
     targets: Targets | None = None,
 ) -> Judgement:
     """Judge the rows of one candidate."""
-    return stages.judge_sample(
-        sampled, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name, targets=targets
+    return kept.judged(
+        sampled,
+        split,
+        canaries,
+        policy=policy,
+        seed=seed,
+        folder=folder,
+        root=root,
+        bars=bars,
+        name=name,
+        targets=targets,
     )
 
 
@@ -105,9 +122,30 @@ def gate(tried: Sequence[Tried]) -> Tried:
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder) -> Path | Address:
+def publish(
+    chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, signers: Sequence[SigningKey] = ()
+) -> Path | Address:
     """Publish the rows that passed."""
-    return stages.publish_best(chosen, spec, provenance, to=folder.releases)
+    return stages.publish_best(chosen, spec, provenance, to=folder.releases, signers=signers)
+
+
+@task(name="ask for approval", cache_policy=NO_CACHE, persist_result=False)
+def ask(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, *, requested_by: str) -> approval.Request:
+    """Keep what a release needs and ask a person to let it out."""
+    rule = spec.publish.approval
+    assert rule is not None
+    assert chosen.judgement is not None
+    assert chosen.sample is not None
+    return approval.ask(
+        folder,
+        chosen.judgement,
+        chosen.sample,
+        provenance,
+        rule=rule,
+        keys=public_keys(rule.signed_by),
+        requested_by=requested_by,
+        now=datetime.now(UTC),
+    )
 
 
 @task(name="write evidence", cache_policy=NO_CACHE, persist_result=False)

@@ -77,7 +77,8 @@ def serve(descriptor: int) -> None:
     import uvicorn  # noqa: PLC0415 - the watch stands before anything slow is imported
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    config = uvicorn.Config(create_app(), log_level="critical", access_log=False)
+    app = create_app(ephemeral=True)  # no user interface, none of the services that watch schedules and workers
+    config = uvicorn.Config(app, log_level="critical", access_log=False)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 

@@ -6,6 +6,7 @@ matrix product is about four times as fast as in float32; elsewhere it would be 
 
 import platform
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from generators.base import GeneratorInputError
 
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16 autocast"
+AUTO_GPU: ContextVar[int | None] = ContextVar("auto_gpu", default=None)
+"""The GPU that `auto` and `cuda` mean while whoever shares out GPUs has given one to this work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ def resolve(device: str = "auto", *, precision: str = "auto") -> Device:
     """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`, with its precision.
 
     Args:
-        device: `auto` takes the first GPU, or the CPU where there is none.
+        device: `auto` takes the GPU in `AUTO_GPU`, else the first one, or the CPU where there is none.
         precision: `auto`, `float32` or `bfloat16 autocast`.
 
     Raises:
@@ -66,13 +69,21 @@ def resolve(device: str = "auto", *, precision: str = "auto") -> Device:
     if kind == "cpu":
         name, fast = "cpu", cpu_has_bfloat16()
     else:
-        number = int(index or 0)
+        number = int(index or AUTO_GPU.get() or 0)
         if not has_gpu or number >= torch.cuda.device_count():
             raise GeneratorInputError("device: no such GPU here", seen=device, remedy="choose cpu or auto")
         name, fast = f"cuda:{number}", torch.cuda.is_bf16_supported()
     if precision == "auto":
         precision = BFLOAT16 if fast else FLOAT32
     return Device(name=name, precision=precision)
+
+
+def gpu_names() -> tuple[str, ...]:
+    """Return a name for each GPU here that every process and container knows it by, in the order of their numbers."""
+    if not torch.cuda.is_available():
+        return ()
+    properties = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    return tuple(str(getattr(one, "uuid", f"gpu-{number}")) for number, one in enumerate(properties))
 
 
 def num_threads() -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from releases.approvals import Approval
 from releases.croissant import one_line
 from releases.licences import hub_fields, licence_url
 from releases.provenance import Provenance
@@ -34,7 +35,8 @@ when this ends with exit code 0. It needs no network:
 understudy verify .
 ```
 
-A manifest alone does not show who wrote it; a signature (`SIGNATURE.dsse`) does, for whoever knows the signer's key."""
+With the publisher's public key, from the publisher and not from this folder, it also shows who signed:
+`understudy verify . --key PUB`."""
 _FORMAT_NAMES = {"parquet": "Parquet", "csv": "CSV"}
 
 
@@ -49,6 +51,7 @@ def card(
     version: str,
     created: datetime,
     targets: Targets | None = None,
+    approvals: Sequence[Approval] = (),
 ) -> str:
     """Return the card as Markdown.
 
@@ -62,6 +65,7 @@ def card(
         version: of the release.
         created: the moment of publishing.
         targets: the law that the rows were altered to on purpose, or None.
+        approvals: of people.
 
     """
     title = provenance.title or provenance.name
@@ -76,6 +80,7 @@ def card(
         "## How it was made\n\n" + _made(provenance),
         "## What was checked\n\n" + _checks(measurements, policy),
         "## Known gaps\n\n" + _gaps(measurements),
+        "## Approved\n\n" + "\n".join(map(_approved, approvals)) if approvals else "",
         "## Do not use it for\n\n" + "\n".join(f"- {escape(text)}" for text in provenance.warnings),
         "## Verify\n\n" + VERIFY,
         "## Licence\n\n" + _licence(provenance.license),
@@ -99,6 +104,12 @@ def _opening(schema: Schema, rows: int, version: str, created: datetime) -> str:
         "for a real dataset. No row is a record of a real person or thing. "
         f"Version {escape(version)}, {words.day(created)}."
     )
+
+
+def _approved(approval: Approval) -> str:
+    day, asked = escape(approval.approved[:10]), escape(approval.requested_by)
+    who = "who also asked for it" if approval.by_requester else f"asked by {asked}"
+    return f"- **{escape(approval.by)}**, {who}, on {day}: {escape(approval.reason)}"
 
 
 def _altered(targets: Targets) -> str:

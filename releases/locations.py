@@ -26,7 +26,10 @@ def public_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     >>> public_spec({"source": {"path": "s3://key:secret@bucket/in/people.parquet?sig=1"}, "seed": 7})
     {'source': {'path': 'people.parquet'}, 'seed': 7}
     """
-    return {key: _public(key, value) for key, value in spec.items()}
+    plain = {key: _public(key, value) for key, value in spec.items()}
+    if isinstance(plain.get("publish"), dict):  # which keys sign, and who could have approved, is the publisher's
+        plain["publish"] = {key: _without_people(key, value) for key, value in plain["publish"].items()}
+    return plain
 
 
 def public_location(location: str) -> str:
@@ -48,6 +51,14 @@ def public_location(location: str) -> str:
     return PurePosixPath(parts.path).name or parts.scheme
 
 
+def _without_people(key: str, value: Any) -> Any:
+    if key == "sign":
+        return PRIVATE if value and not isinstance(value, bool) else value
+    if key == "approval" and isinstance(value, dict):
+        return {name: PRIVATE if isinstance(inner, list) and inner else inner for name, inner in value.items()}
+    return value
+
+
 def _public(key: str, value: Any) -> Any:
     if value is None:
         return None
@@ -62,6 +73,6 @@ def _public(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_public(key, inner) for inner in value]
     text = str(value)
-    if key in {"path", "url", "folder", "to", "uri", "location"}:
+    if key in {"path", "url", "folder", "arrays", "attributes", "to", "uri", "location"}:
         return public_location(text)
     return _URL.sub(lambda match: public_location(match.group()), text)

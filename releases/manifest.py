@@ -2,18 +2,20 @@
 
 What differs between two runs of one spec with one seed stands under `this_run` alone (and in the files that show it,
 report and card); `data_sha256` is equal for equal data files. `digest` covers the rest of the manifest: it finds
-accidents, not forgers, who can compute it as well; proof of origin needs a signature.
+accidents, not forgers, who can compute it as well; proof of origin is `SIGNATURE.dsse`, which covers this file.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from releases.approvals import Approval
 from releases.errors import ReleaseInputError
+from releases.keys import PublicKey
 from releases.locations import public_spec
 from releases.provenance import Provenance, code_version, dependency_versions
 from sources.fingerprint import keyed
@@ -45,8 +47,8 @@ FIELDS = (
     "files",
     "digest",
 )
-OPTIONAL_FIELDS = ("rebalanced",)
-"""Fields of releases that were altered on purpose."""
+OPTIONAL_FIELDS = ("rebalanced", "approvals", "signers")
+"""Fields of releases that were altered on purpose, that somebody approved, and that were signed when published."""
 MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -66,6 +68,8 @@ def manifest_of(
     report: Report,
     verdict: Verdict,
     provenance: Provenance,
+    approvals: Sequence[Approval] = (),
+    signers: Sequence[PublicKey] = (),
 ) -> dict[str, Any]:
     """Return the manifest of the files that lie in `folder`, as plain JSON values.
 
@@ -78,6 +82,8 @@ def manifest_of(
         report: the judgement.
         verdict: what the gate decided on it.
         provenance: the rest of the story; its lineage key is used and not kept.
+        approvals: of people, where the spec asks for one.
+        signers: the keys that will sign it.
 
     """
     files = {
@@ -120,6 +126,10 @@ def manifest_of(
     }
     if report.targets is not None:
         manifest["rebalanced"] = {**report.targets.to_json(), "words": list(report.targets.sentences())}
+    if approvals:
+        manifest["approvals"] = [one.to_json() for one in approvals]
+    if signers:
+        manifest["signers"] = sorted({key.key_id for key in signers})
     manifest = json.loads(json.dumps(manifest, allow_nan=False))
     return {**manifest, "digest": digest_of(manifest)}
 

@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from releases.approvals import Approval
 from releases.card import card, gap_sentence, gaps
 from releases.croissant import FILE_NAME as CROISSANT
 from releases.croissant import croissant, to_text
+from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.errors import ReleaseError, ReleaseInputError
 from releases.guarded_csv import guarded_table
+from releases.keys import SigningKey
 from releases.manifest import FILE_NAME, file_entry, manifest_of
 from releases.pointer import settle_latest
 from releases.provenance import Provenance
@@ -23,10 +26,11 @@ from releases.remote_store import RemoteStore
 from releases.report.page import render_public
 from releases.schema_file import public_schema
 from releases.shelf import Versioning, new_version
-from releases.stores import Address, as_store
+from releases.signing import signature_of
+from releases.stores import Address, as_store, place_of
 from releases.uploading import uploaded_version
 from sources.dataset import Dataset
-from sources.files import write_json, write_text
+from sources.files import json_text, write_bytes, write_json, write_text
 from sources.storage import Format, to_storage, write_table
 from validators.gate import Outcome, Verdict, decide
 from validators.pictures import Pictures
@@ -47,6 +51,8 @@ def publish(
     formats: Sequence[Format] = ("parquet", "csv"),
     versioning: Versioning = "number",
     created: datetime | None = None,
+    signers: Sequence[SigningKey] = (),
+    approvals: Sequence[Approval] = (),
 ) -> Path | Address:
     """Write `<to>/<provenance.name>/<version>` and return it.
 
@@ -64,6 +70,8 @@ def publish(
         formats: `parquet`, `csv`, or both; the first is what dataset viewers load.
         versioning: `number`, or `time` (UTC).
         created: the moment of publishing; now when None.
+        signers: each signs the statement on all files (`SIGNATURE.dsse`, written before the manifest).
+        approvals: of people; they stand on the card and in the manifest, and are signed with it.
 
     Raises:
         ReleaseError: the verdict is not PASS, or does not follow from the report: a defect of the caller.
@@ -113,6 +121,7 @@ def publish(
                 version=version,
                 created=created,
                 targets=report.targets,
+                approvals=approvals,
             )
             write_text(staging / "README.md", readme)
             described = croissant(
@@ -134,15 +143,21 @@ def publish(
                 report=report,
                 verdict=verdict,
                 provenance=provenance,
+                approvals=approvals,
+                signers=[key.public for key in signers],
             )
-            write_json(staging / FILE_NAME, manifest)
+            text = json_text(manifest)
+            if signers:
+                signature = signature_of(manifest, text.encode(), _verdict(coarse, report, verdict), signers)
+                write_bytes(staging / SIGNATURE_NAME, signature)
+            write_text(staging / FILE_NAME, text)
     except OSError as error:
         raise ReleaseInputError(
             f"{store.address}: the release could not be written, nothing was published",
             seen=error.strerror or type(error).__name__,
             remedy="look at the space and the rights of this folder, then run again",
         ) from error
-    release = (Address(text=store.address) if isinstance(to, RemoteStore) else to) / provenance.name / version
+    release = place_of(to) / provenance.name / version
     try:
         settle_latest(store, provenance.name)
     except ReleaseInputError as error:

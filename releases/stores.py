@@ -89,6 +89,11 @@ def as_store(to: "Store | Path | str") -> Store:
     return LocalStore(root=Path(to)) if isinstance(to, Path | str) else to
 
 
+def place_of(to: "Store | Path") -> Path | Address:
+    """Return what the releases in `to` lie below: the folder itself, or the address of the store."""
+    return to if isinstance(to, Path) else Address(text=to.address)
+
+
 def is_url(to: str) -> bool:
     """Return whether `to` is a URL; a path, also one of another system, is none."""
     return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(//|:)", to)) or "::" in to

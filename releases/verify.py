@@ -1,15 +1,15 @@
 """Verification by a recipient: offline, with this room and the files of one release alone.
 
 What it can show: no file changed, is missing or was added since the manifest was written; the verdict follows from
-the published measurements and the policy; the data has the rows and columns it claims. What it cannot show without a
-signature: who wrote the manifest. Whoever changes the files can write a new one.
+the published measurements and the policy; the data has the rows and columns it claims; it lies where it says. With a
+signer's public key: the holder of that key signed all of it. Without one nobody can tell who wrote the manifest, for
+whoever changes the files can write a new one, and sign it with a key of his own.
 """
 
 import csv
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +17,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
+from releases.checks import Check, Verification, shown
+from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.guarded_csv import guarded
+from releases.keys import PublicKey
 from releases.manifest import (
     FIELDS,
     FILE_NAME,
@@ -30,6 +33,7 @@ from releases.manifest import (
 )
 from releases.public import PublicMeasurement
 from releases.schema_file import column_names
+from releases.signature_checks import approval_checks, place_check, required_signatures, signature_checks, trust_of
 from sources.cells import cells_of, labels_of
 from sources.errors import UserError
 from sources.targets import Targets, broken_targets
@@ -43,40 +47,34 @@ _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, UserError)
 _PARTS = ("README.md", "report.html", "schema.json", "verdict.json")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at: its name, whether it holds, and what was found in words."""
-
-    name: str
-    ok: bool
-    words: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """All checks of one release."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every check holds."""
-        return all(check.ok for check in self.checks)
-
-
-def verify(path: str | Path) -> Verification:
+def verify(
+    path: str | Path, *, keys: Sequence[PublicKey] = (), threshold: int | None = None, name: str | None = None
+) -> Verification:
     """Look at everything that the release at `path` claims of itself.
 
+    Args:
+        path: the folder of one version.
+        keys: of signers that the recipient knows. With any, a release without their signatures does not hold.
+        threshold: how many of `keys` must have signed; all when None.
+        name: the release that it should be one of, wherever it lies.
+
     Raises:
-        ReleaseInputError: it is not a release at all, or one of a later format.
+        ReleaseInputError: it is not a release at all, or one of a later format; `keys` and `threshold` do not fit.
 
     """
     folder = Path(path)
+    needed = required_signatures(keys, threshold)
     manifest = read_manifest(folder)
     checks = [_manifest(manifest), *_files(folder, manifest)]
     if all(check.ok for check in checks):  # the rest reads files, which is only safe when they are the right ones
+        checks += [*signature_checks(folder, manifest, keys, needed), *_story(folder, manifest, name)]
         checks += [_verdict(folder, manifest), *_data(folder, manifest), *_statement(folder, manifest)]
-    return Verification(checks=tuple(checks))
+    return Verification(
+        checks=tuple(checks),
+        trust=trust_of(folder, checks, keys),
+        name=shown(manifest.get("name")),
+        version=shown(manifest["this_run"].get("version") if isinstance(manifest.get("this_run"), dict) else None),
+    )
 
 
 def _manifest(manifest: Mapping[str, Any]) -> Check:
@@ -87,7 +85,7 @@ def _manifest(manifest: Mapping[str, Any]) -> Check:
         return Check(name="manifest", ok=False, words=f"The manifest's fields are not those of its format: {named}.")
     if digest_of(manifest) != manifest["digest"]:
         return Check(name="manifest", ok=False, words="The manifest was changed after it was written.")
-    return Check(name="manifest", ok=True, words="The manifest is as it was written (without a signature: by anybody).")
+    return Check(name="manifest", ok=True, words="The manifest is as it was written.")
 
 
 def _files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
@@ -108,7 +106,7 @@ def _files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
         return
     yield Check(name="file names", ok=True, words="Every name is a plain path inside the release.")
     missing = sorted((set(listed) | set(_PARTS)) - found)
-    extra = sorted(found - set(listed) - {FILE_NAME})
+    extra = sorted(found - set(listed) - {FILE_NAME, SIGNATURE_NAME})
     if missing or extra:
         lacking = f"Missing: {_some(missing)}. " if missing else ""
         surplus = f"Not in the manifest: {_some(extra)}." if extra else ""
@@ -219,6 +217,15 @@ def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
             yield Check(name=name, ok=True, words=f"{rows:,} rows in {len(columns)} columns, as the manifest says.")
 
 
+def _story(folder: Path, manifest: Mapping[str, Any], name: str | None) -> Iterator[Check]:
+    """Yield whether it is the release that its place says, and who approved it."""
+    try:
+        yield place_check(folder, manifest, name)
+        yield from approval_checks(manifest)
+    except _UNREADABLE as error:
+        yield Check(name="name", ok=False, words=f"The manifest's story cannot be read ({type(error).__name__}).")
+
+
 def _statement(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Yield whether the rows of a release that was altered on purpose keep what it states; Parquet alone is read."""
     tables = sorted(name for name in manifest["files"] if name.startswith("data/") and name.endswith(".parquet"))
@@ -248,10 +255,12 @@ def _shape(path: Path) -> tuple[list[str], int]:
 
 
 def _walk(folder: Path) -> tuple[set[str], list[str]]:
-    """Return the regular files below `folder` and everything that is neither file nor folder, as posix paths."""
+    """Return the regular files (and empty folders) below `folder`, and what is neither file nor folder."""
     found: set[str] = set()
     strange: list[str] = []
     for place, folders, files in os.walk(folder, followlinks=False):
+        if not folders and not files:
+            found.add(Path(place).relative_to(folder).as_posix() + "/")
         for name in (*folders, *files):
             path = Path(place) / name
             mode = path.lstat().st_mode

@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pandas as pd
 
 from sources.errors import SourceInputError, did_you_mean
+from sources.images import Image
 
-SKLEARN_SETS = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
+SKLEARN_SETS = ("breast_cancer", "diabetes", "digits", "digits_images", "iris", "linnerud", "wine")
 
 
 def load(library: str, name: str) -> pd.DataFrame:
@@ -45,6 +47,11 @@ def _sklearn(name: str) -> pd.DataFrame:
         raise _unknown("sklearn", name, SKLEARN_SETS)
     import sklearn.datasets as sets  # noqa: PLC0415 - loaded when such a set is read
 
+    if name == "digits_images":
+        pixels, target = sets.load_digits(return_X_y=True)
+        grey = np.rint(pixels.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)  # its 17 levels over the whole range
+        cells = pd.Series([Image(one) for one in grey], dtype=object)
+        return pd.DataFrame({"image": cells, "digit": [str(number) for number in target]})
     bunch = getattr(sets, f"load_{name}")(as_frame=True)
     frame: pd.DataFrame = bunch.frame.rename(columns=str)
     names = list(getattr(bunch, "target_names", []))

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from sources.errors import SourceInputError
+from sources.images import Image
 
-Physical = Literal["text", "int", "float", "bool", "timestamp", "date", "empty"]
+Physical = Literal["text", "int", "float", "bool", "timestamp", "date", "image", "empty"]
 
 EXACT_INTEGER = 2**53  # float64 holds every whole number up to here
 NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -30,7 +31,8 @@ class Cells:
     Args:
         physical: which of the forms below `series` has.
         series: text: object of str or None; int: object of Python int or None; float: float64; bool: boolean;
-            timestamp, date: datetime64[us] without zone (UTC where `timezone` is set); empty: all missing.
+            timestamp, date: datetime64[us] without zone (UTC where `timezone` is set); image: object of
+            `sources.images.Image` or None; empty: all missing.
         timezone: the zone that a timestamp column names.
         declared: the source itself calls the column categorical (pandas, Parquet dictionaries).
         notes: what was changed on the way, in words.
@@ -174,6 +176,8 @@ def _objects(series: pd.Series) -> Cells:
     types = {type(value) for value in present}
     if not types:
         return Cells(physical="empty", series=pd.Series(np.full(len(series), None), dtype=object, name=series.name))
+    if types == {Image}:
+        return Cells(physical="image", series=_or_none(series, missing))
     if any(issubclass(kind, (list, dict, tuple, set, frozenset, np.ndarray)) for kind in types):
         raise _unusable(series, "nested cells (lists, maps)", "flatten it into columns of single values, or drop it")
     if any(issubclass(kind, (bytes, bytearray, memoryview)) for kind in types):
@@ -189,6 +193,12 @@ def _objects(series: pd.Series) -> Cells:
     if all(issubclass(kind, (dt.timedelta, np.timedelta64)) for kind in types):
         return cells_of(pd.Series(pd.to_timedelta(series), name=series.name))
     return Cells(physical="text", series=_texts(series))
+
+
+def _or_none(series: pd.Series, missing: np.ndarray) -> pd.Series:
+    values = series.to_numpy(copy=True)
+    values[missing] = None
+    return pd.Series(values, dtype=object, name=series.name)
 
 
 def _mixed_numbers(series: pd.Series, missing: np.ndarray) -> Cells:

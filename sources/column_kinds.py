@@ -13,9 +13,11 @@ import numpy as np
 from sources import moments, numbers, words
 from sources.cells import NUMBER, Cells, Physical, label_of
 from sources.errors import SourceInputError
+from sources.images import words_of
 from sources.overrides import ColumnOverrides
 from sources.schema import Column, Kind, Storage
 
+MOST_NAMED = 5
 _INFINITE = frozenset({"inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"})
 _STORAGE: dict[str, Storage] = {"int": "int64", "float": "float64", "bool": "bool", "timestamp": "timestamp"}
 
@@ -272,6 +274,28 @@ def _cannot(draft: Draft, why: str) -> SourceInputError:
     return SourceInputError(f"{draft.place}.kind: cannot be {draft.wishes.kind or 'numeric'}: {why}")
 
 
+def _from_images(draft: Draft) -> tuple[Column, str]:
+    """Return the column of pictures, which must be alike."""
+    if draft.wishes.kind not in (None, "image"):
+        raise _cannot(draft, "its cells are pictures")
+    cells = draft.cells.series
+    if cells.isna().any():
+        raise SourceInputError(
+            f'column "{draft.name}": a picture is missing in {int(cells.isna().sum()):,} rows',
+            remedy="leave these rows out of the source",
+        )
+    kinds = {(cell.pixels.shape, str(cell.pixels.dtype)): words_of(cell.pixels) for cell in cells}
+    if len(kinds) > 1:
+        raise SourceInputError(
+            f'column "{draft.name}": its pictures are not alike',
+            seen="; ".join(list(kinds.values())[:MOST_NAMED]),
+            remedy="set source.resize: [height, width], or source.mode: RGB (or L)",
+        )
+    (shape, depth), words_ = next(iter(kinds.items()))
+    storage: Storage = "uint8" if depth == "uint8" else "uint16"
+    return Column(name=draft.name, kind="image", storage=storage, shape=shape), f"pictures, {words_}"
+
+
 _READERS: dict[Physical, Callable[[Draft], tuple[Column, str]]] = {
     "empty": _empty,
     "bool": _from_bool,
@@ -280,4 +304,5 @@ _READERS: dict[Physical, Callable[[Draft], tuple[Column, str]]] = {
     "timestamp": _from_moments,
     "date": _from_moments,
     "text": _from_text,
+    "image": _from_images,
 }

@@ -16,6 +16,7 @@ from sources import moments
 from sources.cells import EXACT_INTEGER, MOMENT, NUMBER, Cells, cells_of, labels_of, numeric_label
 from sources.dataset import Dataset
 from sources.errors import SourceInputError, did_you_mean
+from sources.images import Image
 from sources.inference import check_names
 from sources.schema import Column, Schema
 from sources.storage import to_storage, write_table
@@ -83,7 +84,8 @@ def conform_loosely(frame: pd.DataFrame, schema: Schema) -> tuple[Dataset | None
         for name in frame.columns
         if name not in schema.names and name not in schema.dropped
     ]
-    data = {}
+    data: dict[str, pd.Series] = {}
+    media: dict[str, np.ndarray] = {}
     for column in schema.columns:
         if column.name not in frame.columns:
             continue
@@ -95,10 +97,12 @@ def conform_loosely(frame: pd.DataFrame, schema: Schema) -> tuple[Dataset | None
             fractions = np.isfinite(numbers) & (numbers != np.rint(numbers))
             if fractions.any():
                 found.append(_cells_mismatch(column, fractions, "not_whole", "whole numbers"))
+        if column.kind == "image":
+            media[column.name], values = _stacked(values, column)
         data[column.name] = values
     if len(data) < len(schema.columns):
         return None, tuple(found)
-    return Dataset(frame=pd.DataFrame(data, columns=list(schema.names)), schema=schema), tuple(found)
+    return Dataset(frame=pd.DataFrame(data, columns=list(schema.names)), schema=schema, media=media), tuple(found)
 
 
 def _cells_mismatch(column: Column, bad: np.ndarray, what: MismatchKind, wanted: str) -> Mismatch:
@@ -114,7 +118,7 @@ def _cells_mismatch(column: Column, bad: np.ndarray, what: MismatchKind, wanted:
 
 _NAMES = {
     "numeric": "numbers", "boolean": "truth values", "datetime": "dates in the column's form",
-    "categorical": "labels", "text": "texts", "id": "identifiers", "image": "images",
+    "categorical": "labels", "text": "texts", "id": "identifiers", "image": "pictures of its size and depth",
 }  # fmt: skip
 _REMEDIES = {
     "missing_column": "give a table with the columns of the schema",
@@ -205,6 +209,26 @@ def _fit_label(cells: Cells, column: Column) -> Fit:
     return _by_distinct(labels, label, None, "object")
 
 
+def _fit_image(cells: Cells, column: Column) -> Fit:
+    if cells.physical != "image":
+        return cells.series, np.ones(len(cells.series), dtype=bool)
+    alike = [
+        cell is not None and (cell.pixels.shape, str(cell.pixels.dtype)) == (column.shape, column.storage)
+        for cell in cells.series
+    ]
+    return cells.series, ~np.array(alike, dtype=bool)
+
+
+def _stacked(values: pd.Series, column: Column) -> tuple[np.ndarray, pd.Series]:
+    """Return the pictures as one array N H W C, black where one does not fit, and the index into it."""
+    assert column.shape is not None
+    pixels = np.zeros((len(values), *column.shape), dtype=column.storage)
+    for position, cell in enumerate(values):
+        if isinstance(cell, Image) and cell.pixels.shape == column.shape and cell.pixels.dtype == pixels.dtype:
+            pixels[position] = cell.pixels
+    return pixels, pd.Series(np.arange(len(values), dtype=np.int64), name=values.name)
+
+
 _MISSING = object()
 
 
@@ -230,6 +254,7 @@ _FITS: dict[str, Callable[[Cells, Column], Fit]] = {
     "categorical": _fit_label,
     "text": _fit_label,
     "id": _fit_label,
+    "image": _fit_image,
 }
 
 __all__ = ["Mismatch", "conform", "conform_loosely", "to_storage", "write_table"]

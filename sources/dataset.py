@@ -31,7 +31,7 @@ class Dataset:
     Args:
         frame: one row an example, columns exactly `schema.names` in that order, a fresh RangeIndex.
         schema: what the columns are.
-        media: image column -> uint8 array N H W C.
+        media: image column -> uint8 or uint16 array N H W C.
 
     """
 

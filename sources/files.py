@@ -27,9 +27,11 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, completely or not at all."""
+def write_bytes(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write `data` to `path`, completely or not at all; readable as `mode` says from its first byte on."""
     with complete_or_absent(path) as temporary:
+        if mode is not None:
+            temporary.touch(mode)
         temporary.write_bytes(data)
 
 
@@ -40,7 +42,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON to `path`, completely or not at all; NaN and infinities are refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return the text that `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sync_folder(folder: Path) -> None:

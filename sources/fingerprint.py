@@ -13,7 +13,7 @@ from sources.dataset import Dataset
 from sources.schema import Column, Schema
 
 _UNSAID = ("description", "unit", "missing_marks")  # words for the card, and marks of cells that are missing now
-_LATER = ("pii", "locale")  # said by few columns; silent ones have the fingerprint that they had before
+_LATER = ("pii", "locale", "shape")  # said by few columns; silent ones have the fingerprint that they had before
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -157,9 +157,9 @@ def check_names(frame: pd.DataFrame) -> None:
 def _examine_column(
     series: pd.Series, said: ColumnOverrides, place: str, *, is_key: bool, locale: str
 ) -> tuple[Column, Finding]:
-    if said.kind == "image":
-        raise SourceInputError(f"{place}.kind: a table's cells are no images", remedy="choose another kind")
     cells = cells_of(series)
+    if said.kind == "image" and cells.physical != "image":
+        raise SourceInputError(f"{place}.kind: these cells are no images", remedy="choose another kind")
     wishes, told = _with_sort(said, cells, str(series.name), is_key=is_key)
     draft = column_kinds.Draft(name=str(series.name), cells=cells, wishes=wishes, place=place, notes=list(cells.notes))
     column, reason = column_kinds.read(draft)

@@ -16,10 +16,12 @@ import pandas as pd
 
 from sources import bundled, delimited
 from sources.errors import SourceInputError, did_you_mean
+from sources.image_files import read_arrays, read_folder
+from sources.images import ImageOptions, decode
 from sources.inference import MAX_COLUMNS, check_names
 
-SourceKind = Literal["file", "sql", "statsmodels", "sklearn"]
-SOURCE_KINDS: tuple[SourceKind, ...] = ("file", "sql", "statsmodels", "sklearn")
+SourceKind = Literal["file", "folder", "arrays", "sql", "statsmodels", "sklearn"]
+SOURCE_KINDS: tuple[SourceKind, ...] = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
 _PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -38,7 +40,11 @@ class SourceSpec:
         path: a file's path or URL (`people.csv`, `s3://bucket/people.parquet`).
         sql: a query, or the name of a table.
         url: the database, as SQLAlchemy writes it.
-        dataset: the name of a bundled set.
+        dataset: the name of a bundled set; `digits_images` of sklearn holds pictures where `digits` holds pixels.
+        folder: of pictures.
+        attributes: path of the table that describes the pictures in `folder`.
+        arrays: a `.npz` or `.npy` file of pictures; array: the name of the pictures' array in it.
+        images: how pictures are read.
         options: for files, what fsspec needs to open the store (`{anon: true}`).
 
     """
@@ -48,6 +54,11 @@ class SourceSpec:
     sql: str | None = None
     url: str | None = None
     dataset: str | None = None
+    folder: str | None = None
+    attributes: str | None = None
+    arrays: str | None = None
+    array: str | None = None
+    images: ImageOptions = field(default_factory=ImageOptions)
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -64,18 +75,26 @@ def read(source: SourceSpec) -> pd.DataFrame:
             f"source.kind: unknown{hint}", seen=source.kind, remedy="one of " + ", ".join(SOURCE_KINDS)
         )
     if source.kind == "file":
-        return read_table(_given(source.path, "path"), options=source.options)
+        return read_table(_given(source.path, "path"), options=source.options, images=source.images)
+    if source.kind == "folder":
+        attributes = None if source.attributes is None else read_table(source.attributes)
+        return _checked(read_folder(_given(source.folder, "folder"), source.images, attributes), "the folder")
+    if source.kind == "arrays":
+        return _checked(read_arrays(_given(source.arrays, "arrays"), images=source.array), "the arrays")
     if source.kind == "sql":
         return _checked(read_sql(_given(source.sql, "sql"), _given(source.url, "url")), "the query")
     return _checked(bundled.load(source.kind, _given(source.dataset, "dataset")), source.kind)
 
 
-def read_table(path: str | Path, *, options: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def read_table(
+    path: str | Path, *, options: Mapping[str, Any] | None = None, images: ImageOptions | None = None
+) -> pd.DataFrame:
     """Return the raw frame in a CSV, TSV or Parquet file, gzipped or not, through fsspec.
 
     Args:
         path: a path or URL; its suffix, or failing that its content, tells the format.
         options: passed to the file system (`key`, `anon`, ...).
+        images: how encoded pictures in Parquet are read.
 
     Raises:
         SourceInputError: as `read`.
@@ -105,7 +124,7 @@ def read_table(path: str | Path, *, options: Mapping[str, Any] | None = None) ->
             remedy="give CSV, TSV or Parquet",
         )
     if form == "parquet":
-        return _checked(_read_parquet(name, data), name)
+        return _checked(_read_parquet(name, data, images or ImageOptions()), name)
     return _checked(delimited.parse(data, name=name, tabs=suffix in (".tsv", ".tab")), name)
 
 
@@ -221,7 +240,31 @@ def _unzipped(name: str, data: bytes) -> bytes:
         ) from error
 
 
-def _read_parquet(name: str, data: bytes) -> pd.DataFrame:
+def is_picture_type(kind: Any) -> bool:
+    """Return whether an Arrow type is that of encoded pictures, `{bytes, path}` as Hugging Face writes them."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)}
+    return set(fields) == {"bytes", "path"} and (
+        pa.types.is_binary(fields["bytes"]) or pa.types.is_large_binary(fields["bytes"])
+    )
+
+
+def _decoded(cells: pd.Series, options: ImageOptions, *, place: str) -> pd.Series:
+    """Return encoded pictures decoded; a cell without bytes names a file elsewhere, which is not followed."""
+    found = []
+    for row, cell in enumerate(cells, start=1):
+        if cell is None or cell["bytes"] is None:
+            raise SourceInputError(
+                f"{place}: row {row:,} holds no picture", remedy="write the pictures' bytes into the file"
+            )
+        found.append(decode(cell["bytes"], options, place=f"{place}, row {row:,}"))
+    return pd.Series(found, dtype=object, name=cells.name)
+
+
+def _read_parquet(name: str, data: bytes, images: ImageOptions) -> pd.DataFrame:
     import pyarrow as pa  # noqa: PLC0415 - with its reader
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -244,6 +287,8 @@ def _read_parquet(name: str, data: bytes) -> pd.DataFrame:
         if pa.types.is_large_string(field_.type) or pa.types.is_string_view(field_.type):
             plain = column.cast(pa.string())
         series = plain.to_pandas(types_mapper=whole.get, date_as_object=True, timestamp_as_object=False)
+        if is_picture_type(field_.type):
+            series = _decoded(series, images, place=f'{name}: column "{field_.name}"')
         columns.append(series.reset_index(drop=True))
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
     frame.columns = pd.Index(table.schema.names, dtype=object)
@@ -256,6 +301,8 @@ def _refuse_types(name: str, schema: Any) -> None:
     if len(schema) > MAX_COLUMNS:
         return  # said by check_names with the remedy
     for entry in schema:
+        if is_picture_type(entry.type):
+            continue
         kind = entry.type.value_type if pa.types.is_dictionary(entry.type) else entry.type
         nested = pa.types.is_nested(kind) or pa.types.is_map(kind)
         if nested or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):

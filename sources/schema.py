@@ -11,7 +11,7 @@ from sources.errors import SourceInputError, did_you_mean
 
 Kind = Literal["numeric", "categorical", "boolean", "datetime", "text", "image", "id"]
 Role = Literal["plain", "target", "protected", "quasi_identifier", "secret"]
-Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date"]
+Storage = Literal["int64", "float64", "string", "bool", "timestamp", "date", "uint8", "uint16"]
 Severity = Literal["error", "warning"]
 TableRuleKind = Literal["greater_or_equal", "greater", "unique", "sum"]
 Pii = Literal[
@@ -71,6 +71,7 @@ class Column:
         datetime_format: how a datetime column is written as text (strptime), or None for ISO 8601.
         truth: how a boolean column is written as text, (false, true) such as ("no", "yes"); None for 0/1.
         pii: the sort of personal detail that an id column holds, made anew of its sort; None for other ids.
+        shape: height, width and channels of an image column's pictures; their depth is its storage.
         locale: language and country of made personal details, such as `de_DE`; None where there are none.
         description, unit: words for the card.
         rules: the column's part of the contract.
@@ -92,6 +93,7 @@ class Column:
     truth: tuple[str, str] | None = None
     pii: Pii | None = None
     locale: str | None = None
+    shape: tuple[int, int, int] | None = None
     description: str = ""
     unit: str = ""
     rules: Rules = field(default_factory=Rules)

@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 from sources import files, moments
 from sources.dataset import Dataset
 from sources.errors import SourceError, SourceInputError
+from sources.images import Image, png
 from sources.schema import Column
 
 Format = Literal["parquet", "csv"]
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""How Parquet files hold pictures: the layout of `Image` in Hugging Face's datasets."""
 
 
 def to_storage(dataset: Dataset) -> pd.DataFrame:
@@ -23,13 +26,18 @@ def to_storage(dataset: Dataset) -> pd.DataFrame:
 
     Whole numbers are int64, Int64 where cells are missing; other numbers float64 on their decimal lattice; texts are
     objects of str or None; truth values bool, boolean where cells are missing, or what the source used for them;
-    times datetime64[us] in the column's zone; dates objects of `datetime.date`.
+    times datetime64[us] in the column's zone; dates objects of `datetime.date`; pictures of `sources.images.Image`.
 
     Raises:
         SourceError: a label of a column stored as a number is no number.
 
     """
-    data = {column.name: _stored(dataset.frame[column.name], column) for column in dataset.schema.columns}
+    data = {
+        column.name: _pictures(dataset.media[column.name])
+        if column.kind == "image"
+        else _stored(dataset.frame[column.name], column)
+        for column in dataset.schema.columns
+    }
     return pd.DataFrame(data, columns=list(dataset.schema.names))
 
 
@@ -41,6 +49,9 @@ def write_table(frame: pd.DataFrame, path: Path, format: Format) -> None:  # noq
         pq.write_table(table, sink, compression="zstd", store_schema=True)
         files.write_bytes(path, sink.getvalue())
     elif format == "csv":
+        pictures = [name for name in frame.columns if len(frame) and isinstance(frame[name].iloc[0], Image)]
+        if pictures:
+            raise SourceInputError(f'column "{pictures[0]}": CSV holds no pictures', remedy="choose parquet")
         plain = pd.DataFrame({name: _csv(frame[name]) for name in frame.columns}, columns=list(frame.columns))
         bare_return = any("\r" in name or plain[name].astype(str).str.contains("\r").any() for name in plain.columns)
         quoting: Literal[0, 1] = (
@@ -62,6 +73,10 @@ def _stored(values: pd.Series, column: Column) -> pd.Series:
     if column.kind in ("categorical", "id") and column.storage in ("int64", "float64"):
         return _coded(values, column)
     return _objects(values)
+
+
+def _pictures(pixels: np.ndarray) -> pd.Series:
+    return pd.Series([Image(one) for one in pixels], dtype=object)
 
 
 def _objects(values: pd.Series) -> pd.Series:
@@ -140,6 +155,12 @@ def _arrow(values: pd.Series) -> "pa.Array[Any]":
     if values.dtype != object:
         return pa.Array.from_pandas(values)
     present = values.dropna()
+    if len(present) and isinstance(present.iloc[0], Image):
+        digits = len(str(len(values)))
+        encoded = [
+            {"bytes": png(cell.pixels), "path": f"{row:0{digits}d}.png"} for row, cell in enumerate(values, start=1)
+        ]
+        return pa.array(encoded, type=IMAGE_TYPE)
     dates = len(present) > 0 and not isinstance(present.iloc[0], str)
     return pa.array(values, type=pa.date32() if dates else pa.string(), from_pandas=True)
 

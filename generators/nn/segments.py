@@ -72,10 +72,11 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
         uniforms: float B, in [0, 1).
 
     """
-    cumulative = probabilities.double().cumsum(1)
-    places = (cumulative <= (uniforms.double() * cumulative[:, -1])[:, None]).sum(1)
-    last = (probabilities > 0).long().cumsum(1).argmax(1)  # the last category that can be drawn
-    return torch.minimum(places, last)
+    cumulative = probabilities.cumsum(1, dtype=torch.float64)
+    total = cumulative[:, -1:]
+    below = torch.nextafter(total, torch.zeros_like(total))  # a product may round up to the total
+    places = torch.minimum(uniforms.double()[:, None] * total, below)
+    return torch.searchsorted(cumulative, places, right=True)[:, 0]
 
 
 def stratified_uniforms(n: int, generator: torch.Generator) -> Tensor:

@@ -191,10 +191,10 @@ class TokenInput(nn.Module):
         gains = rows[:-1] - rows[-1]
         if place in self.leaf_number:
             number = self.leaf_number[place]
-            gains = gains + self.leaves[number]() @ weight.T
-            leaf: Tensor = gains[tokens[:, int(self.coarse[number])], tokens[:, place]]
-            return leaf
-        own: Tensor = gains[tokens[:, place]]
+            gains = (gains + self.leaves[number]() @ weight.T).flatten(0, 1)
+            pairs = tokens[:, int(self.coarse[number])] * int(self.num_fine[number]) + tokens[:, place]
+            return nn.functional.embedding(pairs, gains)
+        own = nn.functional.embedding(tokens[:, place], gains)
         if place in self.member_coarse:
             own = own + self.members[str(place)](tokens[:, self.member_coarse[place]], tokens[:, place]) @ weight.T
         return own

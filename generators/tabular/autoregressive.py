@@ -269,7 +269,7 @@ class Autoregressive:
             device=device.name,
             precision=device.precision,
             history=trained.history,
-            notes=notes,
+            notes=(*notes, *trained.notes),
         )
 
     def sample(self, n: int, *, seed: int, given: pd.DataFrame | None = None) -> Dataset:

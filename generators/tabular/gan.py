@@ -207,7 +207,7 @@ class Gan:
             device=device.name,
             precision=device.precision,
             history=trained.history,
-            notes=(*notes, *told),
+            notes=(*notes, *told, *trained.notes),
         )
 
     def sample(self, n: int, *, seed: int, given: pd.DataFrame | None = None) -> Dataset:
@@ -297,6 +297,7 @@ def _recipe(
         identity=identity,
         figures=None if watch is None else lambda: watch.figures,
         collapsed=None if watch is None else gan_watch.collapsed,
+        fewest_rows=2,
     )
 
 

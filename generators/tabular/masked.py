@@ -15,6 +15,7 @@ from generators.nn.residual import Trunk
 from generators.nn.segments import draw, offsets_of, stratified_uniforms
 from generators.nn.tokens import TokenHeads, TokenInput
 from generators.tabular.row_tokens import Token, clusters_of, leaves_of
+from generators.training import memory
 from sources.randomness import derive
 
 SAMPLE_ROWS = 16_384  # rows in one piece of sampling
@@ -102,14 +103,25 @@ def draw_rows(
             block = (begin,) if begin else ()
             generator.manual_seed(derive(seed, "draw", token.column, token.level, *block))
             uniforms[place] = stratified_uniforms(end - begin, generator)
-        for start in range(begin, end, SAMPLE_ROWS):
-            stop = min(start + SAMPLE_ROWS, end)
-            drawn = painter.fill(
-                torch.from_numpy(known[start:stop].astype(np.int64)),
-                {place: uniforms[place][start - begin : stop - begin] for place in todo},
-                {place: mask[start:stop] for place, mask in allowed.items()},
-            )
+        start, piece_rows = begin, SAMPLE_ROWS
+        while start < end:
+            stop = min(start + piece_rows, end)
+            try:
+                drawn = painter.fill(
+                    torch.from_numpy(known[start:stop].astype(np.int64)),
+                    {place: uniforms[place][start - begin : stop - begin] for place in todo},
+                    {place: mask[start:stop] for place, mask in allowed.items()},
+                )
+            except (MemoryError, RuntimeError) as error:
+                if not memory.is_out_of_memory(error) or piece_rows == 1:
+                    raise
+                drawn = None
+            if drawn is None:  # after the error, whose frames hold what has to be freed
+                memory.release()
+                piece_rows //= 2
+                continue
             result[start:stop] = drawn.numpy()
+            start = stop
     return result
 
 
@@ -159,13 +171,13 @@ class Painter:
 
     def probabilities(self, features: Tensor, place: int, tokens: Tensor) -> Tensor:
         """Return the distribution of the token at `place`, float64 B size, for features (float B H) of rows, B T."""
-        size = len(features) if self.device.is_gpu else CACHE_ROWS * torch.get_num_threads()
-        pieces = torch.split(features, max(size, 1))
-        with self.device.autocast():
-            hidden = torch.cat([self.network.trunk(piece) for piece in pieces])
-        logits = self.network.logits_at(place, hidden, tokens)
-        probabilities: Tensor = logits.masked_fill(self.forbidden[place], -torch.inf).double().softmax(1)
-        return probabilities
+        size = max(len(features) if self.device.is_gpu else CACHE_ROWS * torch.get_num_threads(), 1)
+        logits = []
+        for piece, rows in zip(torch.split(features, size), torch.split(tokens, size), strict=True):
+            with self.device.autocast():
+                hidden = self.network.trunk(piece)
+            logits.append(self.network.logits_at(place, hidden, rows))
+        return torch.cat(logits).masked_fill_(self.forbidden[place], -torch.inf).double().softmax(1)
 
 
 def _one_state(tokens: Tensor) -> tuple[Tensor, Tensor]:

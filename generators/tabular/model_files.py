@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from generators.base import GeneratorInputError
 from generators.tabular.codec import TableCodec
+from generators.training.tensor_file import save_tensors
 from sources import schema_json
 from sources.files import complete_or_absent, write_json
 
@@ -44,7 +45,7 @@ def save_model(
     """
     path.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path / "weights.safetensors") as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
+        save_tensors(weights, temporary)
     state = {
         "format": FORMAT,
         "family": family,
@@ -76,5 +77,12 @@ def load_model(path: Path, *, family: str) -> tuple[dict[str, Any], TableCodec, 
             seen=f"{state.get('family')}, {state.get('format')}",
             remedy="load it with the family and version that wrote it",
         )
-    codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
-    return state["config"], codec, weights, state["extra"]
+    try:
+        codec = TableCodec.from_json(state["codec"], schema_json.from_json(state["schema"]))
+        return state["config"], codec, weights, state["extra"]
+    except (KeyError, TypeError) as error:
+        raise GeneratorInputError(
+            f"{path}: the saved model lacks a part that this version writes",
+            seen=str(error),
+            remedy="fit and save it again",
+        ) from error

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from generators.training.tensor_file import save_tensors
 from sources.files import complete_or_absent
 
 FILE = "checkpoint.safetensors"
@@ -37,7 +37,7 @@ def write(run_dir: Path, tensors: Mapping[str, Tensor], progress: Mapping[str, A
         left.unlink(missing_ok=True)
     header = {"format": FORMAT, "identity": identity, "progress": json.dumps(progress)}
     with complete_or_absent(run_dir / FILE) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, header)
+        save_tensors(tensors, temporary, header)
 
 
 def read(run_dir: Path, *, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

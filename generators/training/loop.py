@@ -7,6 +7,8 @@ a validation part. The path is a function of (data, configuration, seed, number 
 - the learning rate is a function of (step, plan), see `schedule`; a clock or a plateau only ever chooses the plan;
 - validation happens at fixed steps, with its own randomness, and changes no state; one that has no other to be compared
   with looks at no more batches than there were steps;
+- where memory runs out a phase is tried again with half of the batch, and so is every later step; a checkpoint is
+  written at once, so a resumed fit goes on with as many rows;
 - the weights kept are the average (EMA) at the validated step with the lowest loss, the last step among them; without
   validation the average at the last step.
 
@@ -28,9 +30,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from generators.base import Budget, Diverged, OnStep, StoppedBy
+from generators.base import Budget, Diverged, GeneratorInputError, OnStep, StoppedBy
 from generators.device import Device
-from generators.training import checkpoint
+from generators.training import checkpoint, memory
 from generators.training.ema import Average
 from generators.training.schedule import decay_start, plan_decaying_from, rate
 from generators.training.streams import isolated_rng
@@ -80,6 +82,7 @@ class Recipe:
         figures: further plain numbers about the validation that was just done, for its row of history.
         collapsed: rows of history so far -> whether the last one shows that training broke down. It then goes back to
             the best step and down from there, as after a plateau, but at once.
+        fewest_rows: a batch is not halved below this many when memory runs out.
 
     """
 
@@ -90,6 +93,7 @@ class Recipe:
     identity: str
     figures: Callable[[], Mapping[str, float]] | None = None
     collapsed: Callable[[Sequence[Mapping[str, float]]], bool] | None = None
+    fewest_rows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +136,7 @@ class Trained:
         kept_step: the step whose averaged weights are kept.
         history: a row per validation: step, train_loss, validation_loss, learning_rate (a factor), `Recipe.figures`.
         collapsed_step: the first step at which `Recipe.collapsed` said so, or None.
+        notes: a sentence for each time that memory ran out and batches were halved.
 
     """
 
@@ -142,6 +147,7 @@ class Trained:
     kept_step: int
     history: tuple[Mapping[str, float], ...]
     collapsed_step: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -158,6 +164,8 @@ class _Progress:
     loss_count: int = 0
     finished: bool = False
     collapsed_step: int | None = None
+    rows: int | None = None  # of a batch, once memory ran out
+    notes: list[str] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -188,6 +196,7 @@ def train(
 
     Raises:
         Diverged: a loss became NaN or infinite.
+        GeneratorInputError: memory ran out with the smallest batch.
 
     """
     return _Fit(recipe, batches, validation, config, seed, run_dir, on_step, spent_s, reserve_s).run()
@@ -225,7 +234,7 @@ class _Fit:
         path = asdict(config)
         for name in ("checkpoint_s", "compile"):  # neither decides where the path goes
             del path[name]
-        parts = [recipe.identity, path, seed, self.device.name, self.device.precision, bool(validation)]
+        parts = [recipe.identity, path, seed, self.device.torch.type, self.device.precision, bool(validation)]
         self.identity = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     # ------------------------------------------------------------------ the story
@@ -264,16 +273,29 @@ class _Fit:
             kept_step=progress.kept_step,
             history=tuple(progress.history),
             collapsed_step=progress.collapsed_step,
+            notes=tuple(progress.notes),
         )
 
     def _step(self, step: int) -> None:
-        batch = self.batches(step)
+        batch = memory.first_rows(self.batches(step), self.progress.rows)
         factor = rate(step, self.progress.plan, self.config.warmup_steps)
         for phase, peaks in zip(self.recipe.phases, self.peaks, strict=True):
             if step % phase.every:
                 continue
             for group, peak in zip(phase.optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
+            loss = self._gradients(phase, batch, step)
+            while loss is None:
+                batch = self._half_of(batch, phase, step)
+                loss = self._gradients(phase, batch, step)
+            with memory.said_clearly(f"the optimizer of phase {phase.name} moved the weights, at step {step}"):
+                phase.optimizer.step()
+            self.pending.append((phase.name, step, loss.detach()))
+        self.average.update(step)
+
+    def _gradients(self, phase: Phase, batch: Batch, step: int) -> Tensor | None:
+        """Return the loss of the batch, its gradients in place; None where memory ran out, with nothing changed."""
+        try:
             with isolated_rng(derive(self.seed, "step", phase.name, step), self.device.torch) as generator:
                 with self.device.autocast():
                     loss = phase.loss(batch, generator)
@@ -282,9 +304,31 @@ class _Fit:
                 if self.config.clip_norm is not None:
                     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
                     nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
-                phase.optimizer.step()
-            self.pending.append((phase.name, step, loss.detach()))
-        self.average.update(step)
+        except (MemoryError, RuntimeError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            phase.optimizer.zero_grad(set_to_none=True)
+            return None
+        return loss
+
+    def _half_of(self, batch: Batch, phase: Phase, step: int) -> Batch:
+        """Return half of a batch that memory did not suffice for, and note that batches are so small from now on."""
+        before = memory.rows_of(batch)
+        rows = memory.halved(before, fewest=self.recipe.fewest_rows)
+        if rows is None:
+            raise GeneratorInputError(
+                f"memory ran out in phase {phase.name} at step {step}, even with the smallest batch",
+                seen=f"{before} rows a batch",
+                remedy=memory.REMEDY,
+            )
+        memory.release()
+        self.progress.rows = rows
+        self.progress.notes.append(
+            f"Memory ran out at step {step}: batches have {rows:,} rows instead of {before:,} from there on."
+        )
+        log.warning("memory ran out in phase %s at step %s; %s rows a batch from here on", phase.name, step, rows)
+        self.written_s = -math.inf  # a fit that goes on from a checkpoint must know
+        return memory.first_rows(batch, rows)
 
     def _settle(self) -> None:
         """Look at the losses of the last steps: raise `Diverged`, or add them to the running mean."""
@@ -311,7 +355,11 @@ class _Fit:
                 losses = []
                 for number, batch in enumerate(self.validation[: self._batches_to_validate()]):
                     seed = derive(self.seed, "validation", number)
-                    with isolated_rng(seed, self.device.torch) as generator, self.device.autocast():
+                    with (
+                        memory.said_clearly("the validation part was looked at"),
+                        isolated_rng(seed, self.device.torch) as generator,
+                        self.device.autocast(),
+                    ):
                         losses.append(self.recipe.validate(batch, generator))
                 loss = sum(_values(losses)) / len(losses)
             networks.train()
@@ -365,10 +413,11 @@ class _Fit:
         """Take up the state of the best step again, with the plan that decays from there."""
         assert self.rewind is not None
         tensors, at_best = self.rewind
-        elapsed_s, collapsed_step = self.progress.elapsed_s, self.progress.collapsed_step
+        left = self.progress
         self._load(tensors)
         self.progress = _Progress(**json.loads(at_best))
-        self.progress.elapsed_s, self.progress.collapsed_step = elapsed_s, collapsed_step
+        self.progress.elapsed_s, self.progress.collapsed_step = left.elapsed_s, left.collapsed_step
+        self.progress.rows, self.progress.notes = left.rows, left.notes
         self.progress.plan = plan_decaying_from(self.progress.step)
         self.progress.stopped_by = "early_stopping"
         self.rewind = None

@@ -60,8 +60,15 @@ def test_a_run_publishes_what_passed_and_repeats_itself(survey: Path, capsys: py
     assert (run_folder / "evidence.html").is_file()
     assert command_line(["verify", str(release)]) == 0
 
-    # An unchanged source does not train again, and the same spec and seed give the same files.
-    assert command_line(["run", "spec.yaml", "--json"]) == 0
+    # Where nothing has changed nothing is made; a release that is not there any more is made again.
+    assert command_line(["run", "spec.yaml"]) == 0
+    assert "unchanged  source, spec and code are those of version 1: nothing was made" in capsys.readouterr().out
+    assert command_line(["run", "spec.yaml", "--json", "--set", "schedule=0 3 * * 1"]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "UNCHANGED"
+    assert [path.name for path in release.parent.glob("[0-9]*")] == ["1"]
+
+    # On request it is made again: without training, and the same spec and seed give the same files.
+    assert command_line(["run", "spec.yaml", "--json", "--force"]) == 0
     out = capsys.readouterr().out
     plain = json.loads(out[out.index("{\n") :])
     assert plain["outcome"] == "PASS"
@@ -75,6 +82,7 @@ def test_a_run_publishes_what_passed_and_repeats_itself(survey: Path, capsys: py
     for path in survey.glob("runs/fits/*/model/*"):
         path.unlink()
     assert command_line(["run", "spec.yaml", "--set", "policy.alarm=0.03"]) == 0
+    assert "drift      none   4 columns against the source of version 2" in capsys.readouterr().out
     assert {name: digests(survey / "runs" / "fits" / name / "model") for name in fits} == before
     assert digests(release / "data") == digests(survey / "releases" / "people" / "3" / "data")
     capsys.readouterr()
@@ -219,7 +227,7 @@ def test_two_runs_of_one_spec_at_once_do_not_meet(survey: Path, capsys: pytest.C
 def test_the_terminal_is_told_how_to_go_on_after_ctrl_c(
     survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_arguments: object) -> None:
+    def interrupted(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     (survey / "spec.yaml").write_text(SPEC)

@@ -5,7 +5,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,6 @@ OPTIONS: Mapping[type, Mapping[str, Any]] = {
 }
 MIN_SUPPORT = 5  # rows that must hold a label before a synthesizer may say it
 HOSTILE = (" ", "a.b", 'say "x"', "it's", "žluťoučký", "class", "<b>bold</b>", "line\nbreak", "s0", "v1", "0", "列")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Two threads on shared cores wait for each other longer than tables this small take."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=list(SYNTHESIZERS))

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,6 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "sdv.tvae": {"batch_size": 40, "compress_dims": (16,), "decompress_dims": (16,)},
     "sdv.copulagan": {"batch_size": 40, "generator_dim": (16,), "discriminator_dim": (16,)},
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def letters(values: np.ndarray) -> pd.Series:

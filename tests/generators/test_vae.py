@@ -1,6 +1,5 @@
 """The variational autoencoder beyond the conformance suite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from sources.dataset import Dataset
 from sources.schema import Column, Schema
 
 SMALL = {"latent": 4, "width": 32, "hidden": 64, "depth": 1, "embedding": 4, "components": 6}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def decoder_of(tokens: tuple[Token, ...], components: int = 6) -> vae.Decoder:

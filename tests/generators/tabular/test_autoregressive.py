@@ -1,9 +1,9 @@
 """`tabular.autoregressive`, beyond what every synthesizer must do: exact conditioning, rare labels, derived columns."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,6 @@ from sources.schema import Column, Schema
 
 N = 3_000
 SMALL = Config(width=64, hidden=128, depth=2, batch_size=256, fall_back=False)  # test_fall_back.py is about the rest
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def law(n: int, *, seed: int) -> Dataset:
@@ -238,6 +230,17 @@ def test_a_loaded_model_samples_in_the_precision_it_was_fitted_in(tmp_path: Path
     model.save(tmp_path / "model")
     loaded = autoregressive.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.sample(200, seed=2).frame, model.sample(200, seed=2).frame)
+
+
+def test_a_model_from_a_version_that_kept_less_is_refused_in_words(tmp_path: Path) -> None:
+    model = build(replace(SMALL, device="cpu"))
+    model.fit(law(300, seed=1), seed=1, budget=Budget(steps=2), run_dir=tmp_path / "run", on_step=ignore_step)
+    model.save(tmp_path / "model")
+    state = json.loads((tmp_path / "model" / "model.json").read_text())
+    del state["codec"]["derivable"]
+    (tmp_path / "model" / "model.json").write_text(json.dumps(state))
+    with pytest.raises(GeneratorInputError, match="lacks a part"):
+        autoregressive.load(tmp_path / "model")
 
 
 def test_importing_it_needs_no_more_than_the_science_stack() -> None:

@@ -1,6 +1,6 @@
 """A mixture in the network's place: where it predicts better, said plainly, and good for all that the network does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,6 @@ N = 600
 TINY = Config(width=16, hidden=16, depth=1)
 FEW = Budget(steps=12)  # of a network that has hardly begun: any mixture that found something is better
 KEPT = "kept in the network's place"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def households(n: int, *, seed: int) -> Dataset:

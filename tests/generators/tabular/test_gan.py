@@ -1,6 +1,5 @@
 """The adversarial family beyond the conformance suite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from sources.schema import Column, Schema
 
 SMALL = {"latent": 8, "width": 32, "hidden": 64, "depth": 1}
 SMALL_BOTH = {**SMALL, "discriminator_width": 32, "discriminator_hidden": 64, "discriminator_depth": 1}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def token(size: int, **changes: Any) -> Token:

@@ -1,6 +1,5 @@
 """Missing cells drawn given the others: by the learnt law, present cells untouched, any patterns at once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +28,6 @@ SCHEMA = Schema(
 )
 SHARES = {"Brno": 0.1, "Oslo": 0.9, "Praha": 0.3, "Bergen": 0.6}
 COUNTRY = {"Brno": "cz", "Praha": "cz", "Oslo": "no", "Bergen": "no"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def whole(n: int, *, seed: int) -> pd.DataFrame:

@@ -1,0 +1,280 @@
+"""Candidates made beside each other, in processes of Prefect's task runner: fits, pieces of samples, judgements.
+
+What goes to a process is plain: the spec's candidate, seeds, folders, and references to files in the run folder,
+which all machines must see under one path. What comes back is a reference, or a report in its file. Models, samples
+and reports have the bytes that `flows.release_flow.fit_all` and `judge_all` make, because each process computes with
+the same number of threads and draws from the same streams.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
+
+from flows import stages
+from flows.errors import FlowInputError, NothingFitted
+from flows.guarded import task
+from flows.handover import handing_over, taken
+from flows.judging import tally
+from flows.progress import Bars, Narrator, Silent, clock
+from flows.run_folder import RunFolder
+from flows.runners import computing_with, task_runner_of
+from flows.settings import quiet_peers
+from flows.shards import sizes_of
+from flows.sights import with_progress
+from flows.spec import CandidateSpec, Spec
+from flows.stages import Reference, Tried
+from generators.base import Budget, Diverged, GeneratorInputError, ignore_step
+from generators.device import num_threads
+from sources.canaries import Canaries
+from sources.dataset import Dataset
+from sources.split import Split
+from sources.targets import Targets
+from validators.policy import Policy
+from validators.report import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a judgement needs besides the sample."""
+
+    split: Split
+    canaries: Canaries | None
+    policy: Policy
+    targets: Targets | None
+
+
+def _key(_context: Any, parameters: Mapping[str, Any]) -> str:
+    return f"fit-{parameters['key']}"
+
+
+@task(name="fit", cache_key_fn=_key, persist_result=True, result_serializer="json", task_run_name="fit {name}")
+def fit_there(
+    train: dict[str, str],
+    candidate: CandidateSpec,
+    *,
+    name: str,
+    seed: int,
+    budget: Budget,
+    key: str,
+    fits: Path,
+    threads: int,
+) -> Reference:
+    """Fit one candidate on rows that were handed over; remembered by `key`, as a fit in the run's own process is."""
+    assert name
+    with _at_work(threads):
+        return stages.fit(taken(train), candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=ignore_step)
+
+
+@task(name="draw", cache_policy=NO_CACHE, persist_result=False, task_run_name="draw {family} {piece}")
+def draw_there(
+    fitted: Reference, family: str, rows: int, seed: int, piece: int, *, targets: Targets | None, threads: int
+) -> Dataset:
+    """Draw one piece of a candidate's rows."""
+    with _at_work(threads):
+        return stages.draw(fitted, family=family, rows=rows, seed=seed, piece=piece, targets=targets)
+
+
+@task(name="judge", cache_policy=NO_CACHE, persist_result=False, task_run_name="judge {name}")
+def judge_there(sampled: Reference, parts: dict[str, str], *, seed: int, folder: Path, name: str, threads: int) -> str:
+    """Judge the rows of one candidate and write its report; return the report's JSON text."""
+    with _at_work(threads), Silent().bars("judge", (name,)) as bars:
+        given: Parts = taken(parts)
+        judgement = stages.judge_sample(
+            sampled,
+            given.split,
+            given.canaries,
+            policy=given.policy,
+            seed=seed,
+            folder=folder,
+            bars=bars,
+            name=name,
+            targets=given.targets,
+        )
+    return judgement.report.dumps()
+
+
+def make_beside(
+    spec: Spec,
+    folder: RunFolder,
+    learnt: Dataset,
+    parts: Parts,
+    limits: Sequence[Budget],
+    *,
+    rows: int,
+    names: Sequence[str],
+    voice: Narrator,
+) -> list[Tried]:
+    """Fit, sample and judge all candidates of `spec` beside each other.
+
+    Args:
+        spec: its runner says where.
+        folder: the run's folders.
+        learnt: the training rows, with canaries where there are some.
+        parts: what judgements need.
+        limits: the budget of each candidate.
+        rows: to draw.
+        names: of the candidates, for a person.
+        voice: where the run speaks.
+
+    Raises:
+        FlowInputError: no candidate can learn this data, or a worker does not see the run's folder.
+        NothingFitted: no candidate is left, and at least one diverged.
+
+    """
+    threads = num_threads()
+    places = [folder.candidate(position, one.kind) for position, one in enumerate(spec.candidates)]
+    with handing_over(folder.path) as put, task_runner_of(spec.runner) as runner:
+        with voice.bars("fit", tuple(names)) as shown:
+            bars = with_progress(shown, spec.name, names)
+            tried = _fit_all(
+                runner,
+                spec,
+                folder,
+                learnt=learnt,
+                train=put(learnt),
+                limits=limits,
+                names=names,
+                threads=threads,
+                bars=bars,
+            )
+        require_any(tried)
+        plan = sizes_of(rows, learnt.schema, parts.targets)
+        common = {"seed": spec.seed, "targets": parts.targets, "threads": threads}
+        drawn = [
+            [
+                runner.submit(
+                    draw_there,
+                    {"fitted": one.fit, "family": one.candidate.kind, "rows": size, "piece": piece, **common},
+                )
+                for piece, size in enumerate(plan)
+            ]
+            for one in tried
+            if one.fit is not None
+        ]
+        pieces = iter(drawn)
+        for position, one in enumerate(tried):
+            if one.fit is not None:
+                whole = [future.result() for future in next(pieces)]
+                tried[position] = replace(one, sample=stages.write_sample(whole, places[position]))
+        with voice.bars("judge", tuple(name for one, name in zip(tried, names, strict=True) if one.sample)) as bars:
+            return _judge_all(
+                runner,
+                tried,
+                put(parts),
+                parts,
+                places=places,
+                names=names,
+                seed=spec.seed,
+                threads=threads,
+                bars=bars,
+            )
+
+
+def require_any(tried: Sequence[Tried]) -> None:
+    """Refuse to go on where no candidate was fitted.
+
+    Raises:
+        FlowInputError: none can learn this data.
+        NothingFitted: at least one diverged.
+
+    """
+    if any(one.fit for one in tried):
+        return
+    first = tried[0].refusal
+    if first is not None and all(one.refusal is not None for one in tried):
+        raise FlowInputError(f"no candidate can learn this data: {first.what}", seen=first.seen, remedy=first.remedy)
+    raise NothingFitted("; ".join(f"{one.candidate.kind}: {one.failure}" for one in tried))
+
+
+def _fit_all(
+    runner: TaskRunner[Any],
+    spec: Spec,
+    folder: RunFolder,
+    *,
+    learnt: Dataset,
+    train: dict[str, str],
+    limits: Sequence[Budget],
+    names: Sequence[str],
+    threads: int,
+    bars: Bars,
+) -> list[Tried]:
+    keys = [
+        stages.fit_key(learnt, one, seed=spec.seed, budget=budget)
+        for one, budget in zip(spec.candidates, limits, strict=True)
+    ]
+
+    def submitted(position: int, *, anew: bool) -> PrefectFuture[Any]:
+        kept = fit_there.with_options(refresh_cache=anew, result_storage=folder.results.resolve())
+        given = {"candidate": spec.candidates[position], "name": names[position], "budget": limits[position]}
+        common = {"train": train, "seed": spec.seed, "fits": folder.fits.resolve(), "threads": threads}
+        future: PrefectFuture[Any] = runner.submit(kept, {**given, **common, "key": keys[position]})
+        return future
+
+    futures = [submitted(position, anew=False) for position in range(len(names))]
+    tried = []
+    for position, (candidate, name) in enumerate(zip(spec.candidates, names, strict=True)):
+        try:
+            reference = futures[position].result()
+            if not stages.holds(reference):  # somebody tidied up: what Prefect remembers is no longer there
+                reference = submitted(position, anew=True).result()
+        except GeneratorInputError as error:
+            tried.append(Tried(candidate=candidate, failure=error.what, refusal=error))
+            bars.done(name, f"cannot learn this data: {error.what}")
+        except Diverged as error:
+            tried.append(Tried(candidate=candidate, failure=str(error)))
+            bars.done(name, f"diverged: {error}")
+        else:
+            tried.append(Tried(candidate=candidate, fit=reference))
+            bars.done(name, f"done {clock(reference['report']['seconds'])}")
+    return tried
+
+
+def _judge_all(
+    runner: TaskRunner[Any],
+    tried: Sequence[Tried],
+    court: dict[str, str],
+    parts: Parts,
+    *,
+    places: Sequence[Path],
+    names: Sequence[str],
+    seed: int,
+    threads: int,
+    bars: Bars,
+) -> list[Tried]:
+    futures = [
+        None
+        if one.sample is None
+        else runner.submit(
+            judge_there,
+            {"sampled": one.sample, "parts": court, "seed": seed, "folder": place, "name": name, "threads": threads},
+        )
+        for one, place, name in zip(tried, places, names, strict=True)
+    ]
+    judged = []
+    for one, future, name in zip(tried, futures, names, strict=True):
+        if future is None:
+            judged.append(one)
+            continue
+        assert one.sample is not None
+        judgement = stages.judgement_of(
+            Report.loads(future.result()), one.sample, parts.split, parts.canaries, targets=parts.targets
+        )
+        bars.done(name, tally(judgement.report))
+        judged.append(replace(one, judgement=judgement))
+    return judged
+
+
+@contextmanager
+def _at_work(threads: int) -> Iterator[None]:
+    """Compute with so many threads, as every process of this run does; what libraries warn of may quote cells."""
+    quiet_peers()
+    with computing_with(threads), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,79 @@
+"""Whatever the runner, a run ends with the same bytes."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from flows import shards
+from flows.cli import command_line
+from flows.errors import FlowInputError
+from flows.handover import handing_over, taken
+from flows.runners import EXTRAS, RunnerSpec, check_runner
+from flows.shards import seed_of, sizes_of
+from sources.schema import Column, Schema
+from tests.flows.test_release_flow import lenient
+
+PLAIN = Schema(columns=(Column(name="age", kind="numeric"),))
+
+
+def made(out: Path) -> dict[str, str]:
+    """Return name -> digest of models, samples, reports and released rows below `out`."""
+    found = [
+        *out.glob("runs/fits/*/model/*"),
+        *out.glob("runs/people-*/[0-9]-*/*"),
+        *out.glob("releases/people/1/data/*"),
+    ]
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.timeout(240)
+def test_processes_of_dask_make_the_same_bytes_as_the_run_itself(
+    survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shards, "PIECE_ROWS", 128)  # 500 rows in four pieces
+    (survey / "spec.yaml").write_text(lenient())
+    assert command_line(["run", "spec.yaml", "--out", "here", "--set", "runner.threads=1"]) == 0
+    runner = "{kind: dask, workers: 2, threads: 1}"
+    assert command_line(["run", "spec.yaml", "--out", "there", "--set", f"runner={runner}"]) == 0
+    here, there = made(survey / "here"), made(survey / "there")
+    assert here == there
+    assert {Path(name).name for name in here} >= {"sample.parquet", "report.json", "data.csv", "model.json"}
+    assert not list((survey / "there").rglob("*.pickle"))
+    # What was fitted there is known here: a fit is remembered by what it is, not by where it was made.
+    capsys.readouterr()
+    assert command_line(["run", "spec.yaml", "--out", "there", "--force", "--set", "runner.threads=1"]) == 0
+    assert capsys.readouterr().out.count("(kept from an earlier run)") == 2
+
+
+def test_pieces_depend_on_the_rows_alone() -> None:
+    assert sizes_of(2**17, PLAIN, None) == (2**17,)
+    assert sizes_of(2**18 + 5, PLAIN, None) == (2**17, 2**17, 5)
+    assert sizes_of(0, PLAIN, None) == (0,)
+    with_id = Schema(columns=(Column(name="person", kind="id"), *PLAIN.columns))
+    assert sizes_of(2**18, with_id, None) == (2**18,)
+    assert len({seed_of(7, "tabular.vae", piece) for piece in range(100)}) == 100
+
+
+def test_what_is_handed_over_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
+    with handing_over(tmp_path) as put:
+        reference = json.loads(json.dumps(put({"rows": [1, 2]})))
+        assert taken(reference) == {"rows": [1, 2]}
+        Path(reference["path"]).write_bytes(b"another file")
+        with pytest.raises(FlowInputError, match="another file"):
+            taken(reference)
+    with pytest.raises(FlowInputError, match="does not see the run's folder"):
+        taken(reference)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runner_that_is_not_there_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXTRAS, "ray", "prefect_ray_that_nobody_has")
+    with pytest.raises(FlowInputError, match=r"ray is not installed here") as raised:
+        check_runner(RunnerSpec(kind="ray"), place="spec.yaml")
+    assert "understudy[ray]" in str(raised.value.remedy)
+    monkeypatch.delenv("NO_CLUSTER", raising=False)
+    with pytest.raises(FlowInputError, match="the environment has no NO_CLUSTER"):
+        check_runner(RunnerSpec(kind="dask", address="$NO_CLUSTER"), place="spec.yaml")
