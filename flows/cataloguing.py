@@ -1,4 +1,4 @@
-"""`understudy releases list | show | diff | withdraw`: what the catalogue knows, for a terminal or a program.
+"""`understudy releases list | show | diff | fetch | withdraw`: what the catalogue knows, for a terminal or a program.
 
 What is read may come from strangers: everything goes through `releases.terminal.shown`, and JSON is printed in ASCII.
 """
@@ -6,6 +6,7 @@ What is read may come from strangers: everything goes through `releases.terminal
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flows.errors import Exit, FlowInputError
@@ -20,6 +21,7 @@ from releases.catalogue import (
 )
 from releases.comparing import Change, difference, interval
 from releases.errors import ReleaseInputError
+from releases.fetching import fetch
 from releases.local_store import LocalStore
 from releases.shelf import is_name
 from releases.stores import Store, open_store
@@ -126,7 +128,7 @@ def show_command(store: Store, release: str, *, as_json: bool) -> Exit:
         _field(label, value)
     if listed.unchanged is not None and listed.unchanged.version == found.version:
         _field("unchanged", _unchanged_words(listed.unchanged))
-    _field("verify", "understudy verify on a copy of its folder")
+    _field("verify", f"understudy releases fetch {name}/{found.version} -o FOLDER; understudy verify FOLDER")
     return Exit.OK
 
 
@@ -151,6 +153,26 @@ def diff_command(store: Store, first: str, second: str, *, as_json: bool) -> Exi
         for position, (what, before, after) in enumerate(rows):
             label = part if position == 0 else ""
             _field(label, f"{what:<{widths[0]}}  {before:>{widths[1]}}  ->  {after}", most=400)
+    return Exit.OK
+
+
+def fetch_command(store: Store, release: str, output: Path, *, as_json: bool) -> Exit:
+    """Copy one version into a new local folder and say how to verify it.
+
+    Raises:
+        UserError: there is no such version, the folder is there, or a file is not what the manifest says.
+
+    """
+    name, version = _parted(release)
+    fetched = fetch(store, name, version, output)
+    entry = next(one for one in listing(store, name).entries if one.version == fetched)
+    if as_json:
+        _say_json({"at": store.address, "fetched": f"{name}/{fetched}", "folder": str(output), **entry.to_json()})
+        return Exit.OK
+    if entry.withdrawal is not None:
+        _say(f"WITHDRAWN     {name}/{fetched} must no longer be used: {shown(entry.withdrawal.reason, 1_000)}")
+    _field("fetched", f"{name}/{fetched} -> {output}")
+    _field("next", f"understudy verify {output}")
     return Exit.OK
 
 

@@ -1,11 +1,12 @@
 """`understudy releases …`: the arguments of the catalogue's commands; light, as `flows.cli` is."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 releases_app = typer.Typer(
-    help="List, show, compare and withdraw releases in a folder or on a store.",
+    help="List, show, compare, fetch and withdraw releases in a folder or on a store.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -64,6 +65,22 @@ def diff(
     from flows.cataloguing import diff_command, place_of  # noqa: PLC0415
 
     raise typer.Exit(int(diff_command(place_of(at, spec, options or []), first, second, as_json=as_json)))
+
+
+@releases_app.command()
+def fetch(
+    *,
+    release: Release,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder that is not there yet.", show_default=False)],
+    at: At = None,
+    spec: FromSpec = None,
+    options: Options = None,
+    as_json: Json = False,
+) -> None:
+    """Copy one version into a local folder, where `understudy verify` can look at it."""
+    from flows.cataloguing import fetch_command, place_of  # noqa: PLC0415
+
+    raise typer.Exit(int(fetch_command(place_of(at, spec, options or []), release, output, as_json=as_json)))
 
 
 @releases_app.command()

@@ -11,6 +11,8 @@ from pathlib import Path
 from releases.errors import ReleaseInputError
 from sources.files import sync_folder, write_bytes
 
+BLOCK_BYTES = 8 * 2**20
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalStore:
@@ -67,6 +69,12 @@ class LocalStore:
                 f"{file}: too large", seen=f"{status.st_size} bytes", remedy=f"at most {most_bytes} bytes are read"
             )
         return data
+
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Yield the first `size` bytes of a file in blocks."""
+        with (self.root / path).open("rb") as file:
+            for start in range(0, size, BLOCK_BYTES):
+                yield file.read(min(BLOCK_BYTES, size - start))
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file under another name, flush it, rename it."""

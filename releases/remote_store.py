@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,10 +89,20 @@ class RemoteStore:
             raise StoreFailed(f"{self.address}/{path}: too large", remedy=f"at most {most_bytes} bytes are read")
         return data
 
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Yield the first `size` bytes of a file in blocks."""
+        full = self._full(path)
+        for start in range(0, size, BLOCK_BYTES):
+            end = min(start + BLOCK_BYTES, size)
+            yield self._call(f"read {path}", partial(self._range, full, start, end))
+
     def replace(self, path: str, data: bytes) -> None:
         """Write a small file in one call."""
         full = self._full(path)
-        self._call(f"write {path}", lambda: self.system.pipe_file(full, data))
+        try:
+            self._call(f"write {path}", lambda: self.system.pipe_file(full, data))
+        except (FileExistsError, FileNotFoundError) as error:
+            raise self._failed(f"write {path}", error) from error
 
     def create(self, path: str, data: bytes) -> None:
         """Write a small file that is not there yet, and read it back.
@@ -113,7 +124,10 @@ class RemoteStore:
     def upload(self, path: str, local: Path) -> None:
         """Write a file and read it back; other bytes than those of `local` are sent again."""
         full = self._full(path)
-        self._call(f"upload {path}", lambda: self._upload(full, local))
+        try:
+            self._call(f"upload {path}", lambda: self._upload(full, local))
+        except (FileExistsError, FileNotFoundError) as error:
+            raise self._failed(f"upload {path}", error) from error
 
     def remove(self, path: str) -> None:
         """Remove a file, which may be gone already."""
@@ -187,7 +201,11 @@ class RemoteStore:
             return False
 
     def _upload(self, full: str, local: Path) -> None:
-        self.system.put_file(str(local), full)
+        try:
+            self.system.put_file(str(local), full)
+        except FileExistsError:  # of an earlier attempt, in a store that does not write over it
+            self.system.rm_file(full)
+            self.system.put_file(str(local), full)
         size = local.stat().st_size
         if int(self.system.info(full)["size"]) != size:
             raise ChangedOnTheWay(local.name)
@@ -270,7 +288,8 @@ def connected(
             f"{place}: unknown protocol", seen=protocol[:40], remedy="give a folder, s3://, gs:// or abfs://"
         ) from error
     try:
-        system = kind(use_listings_cache=False, skip_instance_cache=True, **options)
+        url = f"{protocol}://{path}"
+        system, root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True, **options)
     except Exception as error:  # every library has its own way to refuse options
         raise ReleaseInputError(
             f"{place}: the store's library does not take these options ({type(error).__name__})",
@@ -280,7 +299,7 @@ def connected(
     if protocol in ("s3", "s3a"):
         system.retries = 1  # `Retry` does it, bounded and with jitter
     return RemoteStore(
-        system=system, root=path, address=f"{protocol}://{path}", retry=retry, staging=staging, conditional=True
+        system=system, root=str(root).rstrip("/"), address=url, retry=retry, staging=staging, conditional=True
     )
 
 

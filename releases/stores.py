@@ -7,7 +7,7 @@ text is refused, so none can get into a file that keeps the spec.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -45,6 +45,10 @@ class Store(Protocol):
 
     def read(self, path: str, *, most_bytes: int) -> bytes:
         """Return a file's bytes; FileNotFoundError, or ReleaseInputError when it is larger than `most_bytes`."""
+        ...
+
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Yield the first `size` bytes of a file in blocks; FileNotFoundError when there is none."""
         ...
 
     def replace(self, path: str, data: bytes) -> None:
@@ -136,7 +140,8 @@ def open_store(
         "give bucket and prefix alone; credentials come from the environment, or as options: {key: $STORE_KEY}",
     )
     if protocol == "file":
-        _require(parts.netloc in ("", "localhost") and not options, place, "not a local file URL", _bare(to),
+        here = parts.netloc in ("", "localhost") and bool(parts.path) and not options
+        _require(here, place, "not a local file URL", _bare(to),
                  "write file:///folder without options")  # fmt: skip
         return LocalStore(root=Path(unquote(parts.path)))
     path = "/".join(part for part in f"{parts.netloc}{parts.path}".split("/") if part)

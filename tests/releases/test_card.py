@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -113,6 +114,18 @@ def test_the_card_says_in_plain_words_what_it_is_how_it_was_made_and_what_not_to
     assert "croissant.json" in text
     assert "cc-by-4.0: https://spdx.org/licenses/CC-BY-4.0" in text
     assert "secret-folder" not in text
+
+
+@pytest.mark.parametrize("formats", [("parquet", "csv"), ("csv",), ("csv", "parquet")])
+def test_the_lines_that_the_card_gives_read_the_data(
+    formats: tuple[str, ...], published: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = published(formats=formats)
+    (block,) = re.findall(r"```python\n(.*?)```", (release / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(release)
+    found: dict[str, pd.DataFrame] = {}
+    exec(block, found)  # type: ignore[arg-type]  # noqa: S102 - our own card
+    assert found["rows"].shape == (60, 5)
 
 
 def test_a_release_without_a_licence_says_so() -> None:

@@ -121,6 +121,13 @@ def test_a_release_with_hostile_names_verifies_and_its_parquet_is_untouched(
     assert not any(runs(cell) for cell in [*head, *(row[2] for row in rows)])
 
 
+def test_the_line_of_the_documentation_takes_the_marks_off() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "assert back" in block
+    exec(block, {})  # noqa: S102 - our own documentation
+
+
 def test_a_csv_of_before_the_guard_still_verifies(published: Callable[..., Path], schema: Schema) -> None:
     import json  # noqa: PLC0415 - one use
 

@@ -145,6 +145,34 @@ def test_what_arrives_changed_is_sent_again_and_never_published(tmp_path: Path) 
     assert listed(folder_store(tmp_path / "always")) is None
 
 
+def test_a_store_that_does_not_write_over_a_file_is_sent_a_torn_one_again(tmp_path: Path) -> None:
+    system = fsspec.filesystem("file", auto_mkdir=True, skip_instance_cache=True)
+
+    class Jealous:
+        """Keeps half of what is put first, and lets nobody write over it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(system, name)
+
+        def put_file(self, local: str, path: str, **named: Any) -> None:
+            if Path(path).exists():
+                raise FileExistsError(path)
+            system.put_file(local, path, **named)
+            if path.endswith("README.md") and not (tmp_path / "torn").exists():
+                (tmp_path / "torn").touch()
+                Path(path).write_bytes(b"#")
+                raise ConnectionResetError
+
+    store = folder_store(tmp_path, Jealous())
+    assert publish_small(store) == "1"
+    assert store.read(f"{NAME}/1/README.md", most_bytes=99) == b"# wages\n"
+
+
+def test_a_file_that_vanishes_while_it_is_sent_is_a_message(tmp_path: Path) -> None:
+    with pytest.raises(StoreFailed, match="did not upload 1/a"):
+        folder_store(tmp_path).upload("1/a", tmp_path / "gone")
+
+
 def test_missing_rights_are_told_at_once_and_not_tried_again(tmp_path: Path) -> None:
     system = fsspec.filesystem("file", auto_mkdir=True, skip_instance_cache=True)
     failing = Failing(system, at=0, error=PermissionError, forever=True)
