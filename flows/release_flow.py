@@ -9,7 +9,7 @@ What Prefect gets to see is the name of the release and its run folder. Spec, ro
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from flows.progress import Bars, Narrator, clock
 from flows.run_folder import RunFolder
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
+from flows.timing import so_far
 from generators.base import Budget, Diverged, GeneratorInputError
 from sources.canaries import Canaries, canaries_for, plant
 from sources.dataset import Dataset
@@ -72,6 +73,7 @@ class Released:
         evidence: the private page.
         tried: kind and outcome of each candidate.
         targets: the law that the rows were altered to on purpose, or None.
+        seconds: step -> wall clock.
 
     """
 
@@ -81,6 +83,7 @@ class Released:
     evidence: Path
     tried: tuple[tuple[str, str], ...]
     targets: Targets | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, as `--json` prints them."""
@@ -93,6 +96,7 @@ class Released:
             "evidence": str(self.evidence),
             "candidates": [{"kind": kind, "outcome": outcome} for kind, outcome in self.tried],
             "rebalanced": None if self.targets is None else self.targets.to_json(),
+            "seconds": dict(self.seconds),
         }
 
 
@@ -150,6 +154,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         evidence=page,
         tried=tuple((one.candidate.kind, one.outcome) for one in tried),
         targets=company.targets,
+        seconds=so_far(),
     )
     write_json(folder.path / "outcome.json", ended.to_json())
     state: State[Released] = Completed(name=verdict.outcome.value.capitalize(), data=ended)

@@ -17,7 +17,9 @@ from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
 from flows.spec_file import load_spec, plain_spec
 from flows.temporary_server import temporary_server
+from flows.timing import SECONDS, timing
 from sources.files import write_json
+from sources.locations import without_secrets
 from validators.gate import Outcome
 
 
@@ -28,10 +30,12 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
         UserError: the spec, the source, or the output folder must be changed; nothing is left behind.
 
     """
+    SECONDS.set({})
     voice = narrator(quiet=quiet or as_json)
     spec = load_spec(spec_file, sets)
     folder = folder_of(spec, out)
-    opened = open_source(spec, place=spec_file)
+    with timing("read source"):
+        opened = open_source(spec, place=spec_file)
     check_target(opened.dataset, place=spec_file)
     targets_of(spec.rebalance, [opened.dataset], place=spec_file)
     parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
@@ -67,9 +71,10 @@ def run_command(spec_file: str, sets: list[str], out: Path, *, quiet: bool, as_j
 
 def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened) -> Any:
     prepare_prefect(folder.root / "prefect")
-    from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+    with timing("import"):
+        from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
 
-    write_json(folder.path / "spec.json", plain_spec(spec))
+    write_json(folder.path / "spec.json", without_secrets(plain_spec(spec)))
     company = Company(spec=spec, place=spec_file, folder=folder, voice=voice, opened=opened)
     token = COMPANY.set(company)
     try:
@@ -92,7 +97,8 @@ def _prefect_for_one_run(results: Path) -> Iterator[None]:
     changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
     with ExitStack() as stack:
         if uses_temporary_server():
-            changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
+            with timing("server"):
+                changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
             changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
         stack.enter_context(temporary_settings(changes))
         yield

@@ -8,7 +8,7 @@ accidents, not forgers, who can compute it as well; proof of origin needs a sign
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,7 @@ def manifest_of(
             "device": model.device,
             "precision": model.precision,
             "threads": model.threads,
+            **_halved(model.notes),
         },
         "budget": {"seconds": provenance.budget_seconds, "steps": provenance.budget_steps},
         "seeds": {"run": provenance.seed, "judge": report.seed},
@@ -122,6 +123,12 @@ def manifest_of(
         manifest["rebalanced"] = {**report.targets.to_json(), "words": list(report.targets.sentences())}
     manifest = json.loads(json.dumps(manifest, allow_nan=False))
     return {**manifest, "digest": digest_of(manifest)}
+
+
+def _halved(notes: Sequence[str]) -> dict[str, list[str]]:
+    """Return the fit's notes that batches were smaller than its config says, where there are any."""
+    halved = [note for note in notes if note.startswith("Memory ran out")]
+    return {"notes": halved} if halved else {}
 
 
 def lineage_of(provenance: Provenance) -> str | None:
