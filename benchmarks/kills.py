@@ -222,9 +222,8 @@ def _check_refusal(moment: Moment, ended: Ended, tally: Counter[str]) -> None:
 def main() -> int:
     """Kill as often as asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--kills", type=int, default=50, help="by SIGKILL; a tenth more each by SIGTERM, SIGINT, full disk"
-    )
+    parser.add_argument("--kills", type=int, default=50, help="by SIGKILL; a tenth as many by SIGTERM and SIGINT each")
+    parser.add_argument("--full", type=int, default=5, help="runs whose disk is full from a moment on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further story after so long")
     given = parser.parse_args()
@@ -234,12 +233,12 @@ def main() -> int:
     (work / "tmp").mkdir()
     tempfile.tempdir = None
     try:
-        return kill(work, given.kills, given.seed, longest_s=60 * given.minutes)
+        return kill(work, given.kills, given.seed, full=given.full, longest_s=60 * given.minutes)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
+def kill(work: Path, kills: int, seed: int, *, full: int, longest_s: float) -> int:
     """Tell stories until `kills` runs were killed; print the summary and return the exit code."""
     prepare_threads()
     prepare_prefect(work / "prefect")
@@ -259,8 +258,8 @@ def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
         calm = start(work / "spec", work / "calm", Moment())
         assert calm.code == 0, calm.text
         print(f"undisturbed: {calm.seconds:.1f} s, touches of the disk {dict(calm.touches)}", flush=True)
-        tenth = max(kills // 10, 1)
-        plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * tenth + [signal.SIGINT] * tenth + [FULL] * tenth
+        tenth = kills // 10
+        plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * tenth + [signal.SIGINT] * tenth + [FULL] * full
         rng.shuffle(plan)
         while plan and time.monotonic() - began_s < longest_s:
             moments = _take(plan, rng, calm)
@@ -274,7 +273,7 @@ def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
             missing = kills + 2 * tenth - struck - sum(sent != FULL for sent in plan)
             if missing > 0 and not flaws:
                 plan += [signal.SIGKILL] * missing  # runs that had ended before their moment came
-    left = sorted(p.name for p in (work / "tmp").iterdir())
+    left = sorted(p.name for p in (work / "tmp").iterdir() if not p.name.startswith("torchinductor_"))  # torch's cache
     summary = {
         "sigkills": tally["SIGKILL"],
         "flaws": flaws,
