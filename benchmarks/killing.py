@@ -62,7 +62,7 @@ class Moment:
         torn_bytes: with a phase, the kernel ends the run when a file that it writes then grows beyond this.
         after_line, delay_s: seconds after the first line of output that begins so; "" is the start.
         signal: what is sent.
-        error: with a phase, the number of the system error that is raised instead of a signal, from then on.
+        error: with a phase, the number of the system error that whatever needs room on the disk meets from then on.
 
     """
 
@@ -224,40 +224,43 @@ def _be_the_run(out: Path, moment: Moment, telling: TextIO, arguments: tuple[str
     return int(code or 0)
 
 
-def _count(out: Path, touches: Counter[str], act: Callable[[str, int], None]) -> None:
+def _count(out: Path, touches: Counter[str], act: Callable[[str, int, bool], None]) -> None:
     root = str(out)
 
-    def touched(path: object) -> None:
+    def touched(path: object, *, needs_room: bool) -> None:
         text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         if text.startswith(root):
             phase = phase_of(text[len(root) :])
-            act(phase, touches[phase])
+            number = touches[phase]
             touches[phase] += 1
+            act(phase, number, needs_room)
 
     def audit(event: str, given: tuple[Any, ...]) -> None:
         if event in TOUCHES or (event == "open" and isinstance(given[2], int) and given[2] & WRITES):
-            touched(given[0])
+            touched(given[0], needs_room=event in ("open", "os.mkdir"))
 
     flush = os.fsync
 
     def fsync(descriptor: int) -> None:
-        touched(Path(f"/proc/self/fd/{descriptor}").readlink())
+        touched(Path(f"/proc/self/fd/{descriptor}").readlink(), needs_room=False)
         flush(descriptor)
 
     os.fsync = fsync
     sys.addaudithook(audit)
 
 
-def _act(moment: Moment, touches: Counter[str]) -> Callable[[str, int], None]:
+def _act(moment: Moment, touches: Counter[str]) -> Callable[[str, int, bool], None]:
     """Return what happens at each touch."""
     struck = False
 
-    def act(phase: str, number: int) -> None:
+    def act(phase: str, number: int, needs_room: bool) -> None:  # noqa: FBT001 - called in one place
         nonlocal struck
         struck = struck or (phase == moment.phase and number == moment.touch and moment.after_line is None)
         if not struck:
             return
         if moment.error is not None:
+            if not needs_room:
+                return
             raise OSError(moment.error, os.strerror(moment.error))
         if moment.torn_bytes is None:
             os.kill(os.getpid(), moment.signal)

@@ -10,6 +10,7 @@ One line a kill; the summary as JSON at the end. Exit code 1 when anything was l
 """
 
 import argparse
+import errno
 import fcntl
 import hashlib
 import json
@@ -33,6 +34,8 @@ from benchmarks.killing import Ended, Moment, people, start, warm  # noqa: E402 
 from flows.settings import prepare_prefect, prepare_threads  # noqa: E402
 
 MOST_KILLS_A_STORY = 3
+FULL = -errno.ENOSPC
+"""In a plan among signals: no kill, but from that moment on the disk is full."""
 LINES = ("source", "split", "fit", "judge", "verdict")
 EXPECTED = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -15}, signal.SIGINT: {130}}
 """What a run that was ended by a signal answers; SIGTERM before the program has begun is the system's affair."""
@@ -129,7 +132,7 @@ def sessions() -> Iterator[tuple[int, int]]:
 
 def chosen(rng: Any, calm: Ended, sent: int) -> Moment:
     """Draw a moment: most at a touch of the disk, evenly over the phases; the others at a time."""
-    kind = rng.random()
+    kind = 0.5 if sent == FULL else rng.random()
     if kind < 0.3:
         line = rng.choice(["", *LINES])
         longest_s = calm.seconds if line == "" else calm.seconds / 4
@@ -137,11 +140,15 @@ def chosen(rng: Any, calm: Ended, sent: int) -> Moment:
     phase = str(rng.choice(sorted(calm.touches)))
     touch = int(rng.integers(calm.touches[phase]))
     torn = int(rng.integers(2000)) if kind > 0.85 and sent == signal.SIGKILL else None
+    if sent == FULL:
+        return Moment(phase=phase, touch=touch, error=-FULL)
     return Moment(phase=phase, touch=touch, torn_bytes=torn, signal=sent)
 
 
 def words(moment: Moment) -> str:
     """Return a moment in a few words."""
+    if moment.error is not None:
+        return f"full disk from touch {moment.touch} of {moment.phase} on"
     sent = signal.Signals(moment.signal).name
     if moment.after_line is not None:
         return f"{sent} {moment.delay_s:.2f} s after {moment.after_line or 'the start'}"
@@ -171,6 +178,9 @@ def story(folder: Path, work: Path, moments: Iterator[Moment], calm: tuple[Ended
         if again:
             raise Flaw(f"made again: {again}")
         done = now
+        if moment.error is not None:
+            _check_refusal(moment, ended, tally)
+            continue
         gone = ended.code in EXPECTED[signal.Signals(moment.signal)] or ended.code == -signal.SIGXFSZ
         if not gone and ended.code != 0:
             raise Flaw(f"exit code {ended.code} after {words(moment)}\n{ended.text}")
@@ -200,10 +210,20 @@ def story(folder: Path, work: Path, moments: Iterator[Moment], calm: tuple[Ended
     shutil.rmtree(out)
 
 
+def _check_refusal(moment: Moment, ended: Ended, tally: Counter[str]) -> None:
+    """Look at what a run says of a full disk: one error with its remedy, or nothing where it needed no more room."""
+    one_error = ended.text.count("error:") == 1 and "No space left on device" in ended.text and "remedy:" in ended.text
+    if (ended.code, one_error) not in ((2, True), (0, False)) or "Traceback" in ended.text:
+        raise Flaw(f"exit code {ended.code} after {words(moment)}\n{ended.text}")
+    tally["disk full" if one_error else "ended by itself"] += 1
+    print(f"{words(moment):<72} exit code {ended.code}", flush=True)
+
+
 def main() -> int:
     """Kill as often as asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="by SIGKILL; a tenth more each by SIGTERM and SIGINT")
+    parser.add_argument("--kills", type=int, default=50, help="by SIGKILL; a tenth as many by SIGTERM and SIGINT each")
+    parser.add_argument("--full", type=int, default=5, help="runs whose disk is full from a moment on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further story after so long")
     given = parser.parse_args()
@@ -213,12 +233,12 @@ def main() -> int:
     (work / "tmp").mkdir()
     tempfile.tempdir = None
     try:
-        return kill(work, given.kills, given.seed, longest_s=60 * given.minutes)
+        return kill(work, given.kills, given.seed, full=given.full, longest_s=60 * given.minutes)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
+def kill(work: Path, kills: int, seed: int, *, full: int, longest_s: float) -> int:
     """Tell stories until `kills` runs were killed; print the summary and return the exit code."""
     prepare_threads()
     prepare_prefect(work / "prefect")
@@ -238,8 +258,8 @@ def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
         calm = start(work / "spec", work / "calm", Moment())
         assert calm.code == 0, calm.text
         print(f"undisturbed: {calm.seconds:.1f} s, touches of the disk {dict(calm.touches)}", flush=True)
-        tenth = max(kills // 10, 1)
-        plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * tenth + [signal.SIGINT] * tenth
+        tenth = kills // 10
+        plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * tenth + [signal.SIGINT] * tenth + [FULL] * full
         rng.shuffle(plan)
         while plan and time.monotonic() - began_s < longest_s:
             moments = _take(plan, rng, calm)
@@ -250,10 +270,10 @@ def kill(work: Path, kills: int, seed: int, *, longest_s: float) -> int:
                 print(f"FLAW {flaw}", flush=True)
                 shutil.rmtree(work / "out", ignore_errors=True)
             struck = sum(tally[name] for name in ("SIGKILL", "SIGTERM", "SIGINT"))
-            missing = kills + 2 * tenth - struck - len(plan)
+            missing = kills + 2 * tenth - struck - sum(sent != FULL for sent in plan)
             if missing > 0 and not flaws:
                 plan += [signal.SIGKILL] * missing  # runs that had ended before their moment came
-    left = sorted(p.name for p in (work / "tmp").iterdir())
+    left = sorted(p.name for p in (work / "tmp").iterdir() if not p.name.startswith("torchinductor_"))  # torch's cache
     summary = {
         "sigkills": tally["SIGKILL"],
         "flaws": flaws,

@@ -296,7 +296,10 @@ def _defect(defect: Exception) -> int:
     """Write the traceback, without a message and without locals, to a log file; return 1."""
     from flows.defects import write_log  # noqa: PLC0415 - only when it is needed
 
-    path = write_log(defect)
+    try:
+        path: Path | str = write_log(defect)
+    except OSError as error:
+        path = f"none, the temporary folder refused ({error.strerror})"
     sys.stderr.write(
         f"error: a defect of understudy ({type(defect).__name__}); nothing was published\n"
         f"       log: {path}   it holds no value of your data: please send it with a bug report\n"

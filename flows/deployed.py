@@ -66,7 +66,7 @@ def _made(spec_file: str, out: Path, *, force: bool) -> Any:
     from flows.preparing import Settled, drift_of_run, prepare, settled, tell  # noqa: PLC0415
     from flows.release_flow import COMPANY, Company, Released, release  # noqa: PLC0415
     from flows.run_folder import claimed  # noqa: PLC0415
-    from flows.spec_file import plain_spec  # noqa: PLC0415
+    from flows.spec_file import kept_spec  # noqa: PLC0415
     from sources.files import write_json  # noqa: PLC0415
 
     voice = InLogs(logging.getLogger("flows.deployed"))
@@ -81,7 +81,7 @@ def _made(spec_file: str, out: Path, *, force: bool) -> Any:
         ended: Settled | Released | None = settled(prepared, voice, force=force)
         sights.show_drift(spec.name, drift_of_run(folder))
         if ended is None:
-            write_json(folder.path / "spec.json", plain_spec(spec))
+            write_json(folder.path / "spec.json", kept_spec(spec))
             company = Company(
                 spec=spec,
                 place=spec_file,

@@ -23,6 +23,7 @@ from flows.run_folder import RunFolder, folder_of, relative
 from flows.runners import check_runner
 from flows.spec import Spec
 from flows.spec_file import load_spec
+from flows.timing import timing
 from releases.catalogue import note_unchanged
 from sources.files import write_json
 
@@ -99,7 +100,8 @@ def prepare(spec_file: str, sets: list[str], out: Path, *, requested_by: str | N
     check_notify(spec.notify, place=spec_file)
     folder = folder_of(spec, out)
     trust = trust_of(spec, requested_by)
-    opened = open_source(spec, place=spec_file)
+    with timing("read source"):
+        opened = open_source(spec, place=spec_file)
     check_target(opened.dataset, place=spec_file)
     targets_of(spec.rebalance, [opened.dataset], place=spec_file)
     parts_of(opened, seed=spec.seed)  # too few rows show before anything is written

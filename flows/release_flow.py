@@ -9,7 +9,7 @@ What Prefect gets to see is the name of the release and its run folder. Spec, ro
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from flows.run_folder import RunFolder
 from flows.runners import computing_with, elsewhere
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
+from flows.timing import so_far
 from generators.base import Budget, Diverged, GeneratorInputError
 from releases.keys import SigningKey
 from releases.stores import Address
@@ -83,6 +84,7 @@ class Released:
         tried: kind and outcome of each candidate.
         targets: the law that the rows were altered to on purpose, or None.
         waiting: what waits for approval, or None.
+        seconds: step -> wall clock.
 
     """
 
@@ -93,6 +95,7 @@ class Released:
     tried: tuple[tuple[str, str], ...]
     targets: Targets | None = None
     waiting: Request | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exit(self) -> Exit:
@@ -118,6 +121,7 @@ class Released:
             "waiting": None
             if self.waiting is None
             else {"request": self.waiting.request, "expires": self.waiting.expires},
+            "seconds": dict(self.seconds),
         }
 
 
@@ -189,6 +193,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         tried=tuple((one.candidate.kind, one.outcome) for one in tried),
         targets=company.targets,
         waiting=asked,
+        seconds=so_far(),
     )
     write_json(folder.path / "outcome.json", ended.to_json())
     sights.show_ending(spec.name, tried, chosen, ended.ending, published=published, evidence=page)

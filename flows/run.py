@@ -16,8 +16,9 @@ from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, relative
 from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
-from flows.spec_file import plain_spec
+from flows.spec_file import kept_spec
 from flows.temporary_server import temporary_server
+from flows.timing import SECONDS, timing
 from sources.files import write_json
 from validators.gate import Outcome
 
@@ -38,6 +39,7 @@ def run_command(
         UserError: the spec, the source, or the output folder must be changed; nothing is left behind.
 
     """
+    SECONDS.set({})
     voice = narrator(quiet=quiet or as_json)
     prepared = prepare(spec_file, sets, out, requested_by=requested_by)
     spec, folder, opened, trust = prepared.spec, prepared.folder, prepared.opened, prepared.trust
@@ -90,10 +92,11 @@ def run_command(
 
 def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened, *, trust: Trust) -> Any:
     prepare_prefect(folder.root / "prefect")
-    from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
-    from flows.sights import captured_logs  # noqa: PLC0415
+    with timing("import"):
+        from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+        from flows.sights import captured_logs  # noqa: PLC0415
 
-    write_json(folder.path / "spec.json", plain_spec(spec))
+    write_json(folder.path / "spec.json", kept_spec(spec))
     company = Company(
         spec=spec,
         place=spec_file,
@@ -124,7 +127,8 @@ def _prefect_for_one_run(results: Path) -> Iterator[None]:
     changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
     with ExitStack() as stack:
         if uses_temporary_server():
-            changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
+            with timing("server"):
+                changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
             changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
         stack.enter_context(temporary_settings(changes))
         yield

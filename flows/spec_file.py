@@ -20,6 +20,7 @@ from flows.runners import RunnerSpec
 from flows.schedule import ScheduleSpec
 from flows.spec import Spec
 from sources.errors import UserError, did_you_mean
+from sources.locations import without_secrets
 
 Key = str | int
 SECRET_KEYS = frozenset({"url", "options", "password", "sign"})
@@ -108,8 +109,17 @@ OPERATIONS = ("schedule", "runner", "drift", "notify")
 
 
 def made_spec(spec: Spec) -> dict[str, Any]:
-    """Return `plain_spec` without `OPERATIONS`: what decides on the content of a release, for its provenance."""
-    return {key: value for key, value in plain_spec(spec).items() if key not in OPERATIONS}
+    """Return `kept_spec` without `OPERATIONS`: what decides on the content of a release, for its provenance."""
+    return {key: value for key, value in kept_spec(spec).items() if key not in OPERATIONS}
+
+
+def kept_spec(spec: Spec) -> dict[str, Any]:
+    """Return `plain_spec` as files may hold it: the source has lost passwords, queries and options of its store.
+
+    Options of the store that is published to are kept: a credential there is a `$NAME`, or refused.
+    """
+    plain = plain_spec(spec)
+    return {**plain, "source": without_secrets(plain["source"])}
 
 
 def plain_spec(spec: Spec) -> dict[str, Any]:

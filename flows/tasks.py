@@ -23,6 +23,7 @@ from flows.run_folder import RunFolder
 from flows.signers import public_keys
 from flows.spec import CandidateSpec, Spec
 from flows.stages import Reference, Tried
+from flows.timing import timed
 from generators.base import Budget, OnStep
 from releases.keys import SigningKey
 from releases.provenance import Provenance
@@ -47,6 +48,7 @@ def read_source(spec: Spec, place: str, opened: Opened | None) -> Opened:
 
 
 @task(name="check contract", cache_policy=NO_CACHE, persist_result=False)
+@timed("check contract")
 def check_contract(opened: Opened, place: str) -> ContractResult:
     """Return what the source made of the declared rules, which stopped the run if one of severity error is broken."""
     assert opened.contract.passed, place
@@ -54,12 +56,14 @@ def check_contract(opened: Opened, place: str) -> ContractResult:
 
 
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
+@timed("split")
 def split_source(opened: Opened, seed: int) -> Split:
     """Split into train, holdout and reference."""
     return opening.parts_of(opened, seed=seed)
 
 
 @task(name="fit", cache_key_fn=_key, persist_result=True, result_serializer="json", task_run_name="fit {name}")
+@timed("fit")
 def fit(
     train: Dataset,
     candidate: CandidateSpec,
@@ -79,6 +83,7 @@ def fit(
 
 
 @task(name="sample", cache_policy=NO_CACHE, persist_result=False)
+@timed("sample")
 def sample(
     fitted: Reference, family: str, rows: int, seed: int, folder: Path, *, targets: Targets | None = None
 ) -> Reference:
@@ -87,6 +92,7 @@ def sample(
 
 
 @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
+@timed("judge")
 def judge(
     sampled: Reference,
     split: Split,
@@ -116,12 +122,14 @@ def judge(
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)
+@timed("gate")
 def gate(tried: Sequence[Tried]) -> Tried:
     """Choose the candidate to release, or the one nearest to it."""
     return stages.best_of(tried)
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
+@timed("publish")
 def publish(
     chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, signers: Sequence[SigningKey] = ()
 ) -> Path | Address:
@@ -149,6 +157,7 @@ def ask(chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, *,
 
 
 @task(name="write evidence", cache_policy=NO_CACHE, persist_result=False)
+@timed("evidence")
 def write_evidence(
     chosen: Tried, schema: Schema, provenance: Provenance, folder: RunFolder, version: str | None
 ) -> Path:

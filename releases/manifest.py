@@ -115,6 +115,7 @@ def manifest_of(
             "device": model.device,
             "precision": model.precision,
             "threads": model.threads,
+            **_halved(model.notes),
         },
         "budget": {"seconds": provenance.budget_seconds, "steps": provenance.budget_steps},
         "seeds": {"run": provenance.seed, "judge": report.seed},
@@ -132,6 +133,12 @@ def manifest_of(
         manifest["signers"] = sorted({key.key_id for key in signers})
     manifest = json.loads(json.dumps(manifest, allow_nan=False))
     return {**manifest, "digest": digest_of(manifest)}
+
+
+def _halved(notes: Sequence[str]) -> dict[str, list[str]]:
+    """Return the fit's notes that batches were smaller than its config says, where there are any."""
+    halved = [note for note in notes if note.startswith("Memory ran out")]
+    return {"notes": halved} if halved else {}
 
 
 def lineage_of(provenance: Provenance) -> str | None:

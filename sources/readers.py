@@ -19,6 +19,7 @@ from sources.errors import SourceInputError, did_you_mean
 from sources.image_files import read_arrays, read_folder
 from sources.images import ImageOptions, decode
 from sources.inference import MAX_COLUMNS, check_names
+from sources.locations import without_credentials
 
 SourceKind = Literal["file", "folder", "arrays", "sql", "statsmodels", "sklearn"]
 SOURCE_KINDS: tuple[SourceKind, ...] = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
@@ -102,6 +103,7 @@ def read_table(
     """
     name = str(path)
     data = _bytes_of(name, options or {})
+    name = without_credentials(name)
     path_part = Path(name.split("?", maxsplit=1)[0])
     if data.startswith(_GZIP_MAGIC):
         data = _unzipped(name, data)
@@ -183,27 +185,28 @@ def _bytes_of(name: str, options: Mapping[str, Any]) -> bytes:
 
     if "://" not in name:
         return _local_bytes(name)
+    place = without_credentials(name)
     protocol = name.split("://", maxsplit=1)[0]
     try:
         system, inner = fsspec.core.url_to_fs(name, **options)
     except ImportError as error:
         raise SourceInputError(
-            f"{name}: reading {protocol}:// needs a package that is not installed",
+            f"{place}: reading {protocol}:// needs a package that is not installed",
             remedy=f"pip install {_PACKAGES.get(protocol, 'the fsspec package for ' + protocol)}",
         ) from error
     except ValueError as error:
         raise SourceInputError(
-            f"{name}: unknown protocol", seen=protocol, remedy="use a path, s3://, gs://, abfs:// or https://"
+            f"{place}: unknown protocol", seen=protocol, remedy="use a path, s3://, gs://, abfs:// or https://"
         ) from error
     try:
         data: bytes = system.cat_file(inner)
     except FileNotFoundError as error:
-        raise SourceInputError(f"{name}: no such file", remedy="check the path") from error
+        raise SourceInputError(f"{place}: no such file", remedy="check the path") from error
     except IsADirectoryError as error:
-        raise SourceInputError(f"{name}: a folder, not a file", remedy="give one file") from error
+        raise SourceInputError(f"{place}: a folder, not a file", remedy="give one file") from error
     except Exception as error:  # every store raises its own types; without the file there is nothing to go on with
         raise SourceInputError(
-            f"{name}: the store did not give the file ({type(error).__name__})",
+            f"{place}: the store did not give the file ({type(error).__name__})",
             remedy="check the address, the credentials and the network",
         ) from error
     return data

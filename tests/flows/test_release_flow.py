@@ -2,11 +2,6 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +15,6 @@ from flows.spec_file import check_spec, load_spec
 from flows.stages import Tried
 from validators.policy import LIMITS
 
-ROOT = Path(__file__).parents[2]
 SPEC = """
 name: people
 source: {path: people.csv}
@@ -137,80 +131,6 @@ def test_families_tried_twice_are_numbered() -> None:
     spec = check_spec({"name": "a", "source": "b.csv", "candidates": kinds}, place="a")
     assert labels_of(spec) == ("tabular.vae #1", "tabular.vae #2", "sdv.gaussian_copula")
     assert Tried(candidate=spec.candidates[0], failure="no").outcome == "FAILED"
-
-
-KILLED = """
-name: people
-source: {path: people.csv}
-candidates: [{kind: tabular.vae, width: 128, hidden: 256}]
-budget: {steps: STEPS}
-seed: 5
-policy: research
-"""
-
-
-OFTEN_SAVED = """
-import sys
-from generators.training import loop
-loop.TrainingConfig.__init__.__kwdefaults__["checkpoint_s"] = 0.2  # "they change nothing in the result"
-from flows.cli import main
-main()
-"""
-
-
-def fit_in_process(folder: Path, out: str) -> "subprocess.Popen[str]":
-    """Start `understudy run` as a user would, with a server of its own."""
-    own = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    return subprocess.Popen(
-        [sys.executable, "-c", OFTEN_SAVED, "run", "spec.yaml", "--out", out, "--quiet"],
-        cwd=folder,
-        env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for_checkpoint(process: "subprocess.Popen[str]", folder: Path) -> None:
-    """Wait until training has written a checkpoint and goes on."""
-    deadline_s = time.monotonic() + 90
-    while not any(path.is_file() for path in folder.glob("runs/fits/*/checkpoints/*")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline_s, "no checkpoint in time"
-        time.sleep(0.02)
-
-
-def commands_of(pids: list[int]) -> list[str]:
-    """Return the command lines of the processes that live; one that has ended has none."""
-    paths = [Path(f"/proc/{pid}/cmdline") for pid in pids]
-    return [text for text in (path.read_text() if path.exists() else "" for path in paths) if text]
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(survey: Path) -> None:
-    (survey / "spec.yaml").write_text(KILLED.replace("STEPS", "300"))
-    process = fit_in_process(survey, "killed")
-    try:
-        wait_for_checkpoint(process, survey / "killed")
-        children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-        assert any("flows.temporary_server" in command for command in commands_of(children))
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    deadline_s = time.monotonic() + 10
-    while commands_of(children):
-        assert time.monotonic() < deadline_s, "the server outlives the killed run"
-        time.sleep(0.05)
-    assert not list(survey.glob("killed/runs/fits/*/fit.json")), "it had ended before it was killed"
-    outcomes = []
-    for out in ("killed", "calm"):
-        process = fit_in_process(survey, out)
-        _, error = process.communicate(timeout=120)
-        assert process.returncode in (0, 3, 4), error
-        (model,) = survey.glob(f"{out}/runs/fits/*/model")
-        (sample,) = survey.glob(f"{out}/runs/people-*/1-tabular.vae/sample.parquet")
-        outcomes.append((digests(model), hashlib.sha256(sample.read_bytes()).hexdigest(), process.returncode))
-    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -17,6 +17,7 @@ from releases.shelf import versions
 from releases.verify import verify
 from sources.dataset import Dataset
 from sources.storage import to_storage
+from tests.releases.judged_sample import provenance_of
 from validators.gate import Outcome, Verdict
 from validators.report import Report
 
@@ -45,6 +46,16 @@ def test_the_data_files_hold_the_judged_rows(published: Published, synthetic: Da
     release = published()
     pd.testing.assert_frame_equal(pd.read_parquet(release / "data/data.parquet"), to_storage(synthetic))
     assert pd.read_csv(release / "data/data.csv")["age"].tolist() == synthetic.frame["age"].astype(int).tolist()
+
+
+def test_the_manifest_says_that_memory_ran_out_and_no_other_note_of_the_fit(published: Published) -> None:
+    provenance = provenance_of()
+    told = "Memory ran out at step 3: batches have 32 rows instead of 64 from there on."
+    model = replace(provenance.model, notes=("12 rows of a rare sort.", told))
+    release = published(provenance=replace(provenance, model=model))
+    assert read_manifest(release)["generator"]["notes"] == [told]
+    assert verify(release).ok
+    assert "notes" not in read_manifest(published())["generator"]
 
 
 def test_same_content_is_the_next_version_with_the_same_data_bytes(published: Published) -> None:
