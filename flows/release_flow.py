@@ -128,6 +128,11 @@ class Released:
 COMPANY: ContextVar[Company] = ContextVar("company")
 
 
+def travelling() -> Company:
+    """Return the company of this run; a function, because Prefect pickles a flow with what it names for workers."""
+    return COMPANY.get()
+
+
 @flow(name="release", flow_run_name="{name}", persist_result=False, validate_parameters=False)
 def release(name: str, run_folder: str) -> State[Released]:
     """Run the whole way for the spec in `COMPANY`; a refusal is a completed run called Refused.
@@ -137,7 +142,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         run_folder: where its private files go.
 
     """
-    company = COMPANY.get()
+    company = travelling()
     assert (company.spec.name, str(company.folder.path)) == (name, run_folder)
     spec, voice, folder = company.spec, company.voice, company.folder
     policy = Policy.from_spec(spec.policy)

@@ -8,6 +8,7 @@ same number.
 """
 
 import importlib.util
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from flows.errors import FlowInputError
+from flows.settings import LOOPBACK
 
 Kind = Literal["threads", "processes", "dask", "ray"]
 EXTRAS = {"dask": "prefect_dask", "ray": "prefect_ray"}
@@ -96,12 +98,17 @@ def task_runner_of(runner: RunnerSpec | None, *, place: str = "runner") -> Any:
     if kind == "dask":
         from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
 
+        logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of every connection
         if address is not None:
             return DaskTaskRunner(address=address)
-        cluster = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        return DaskTaskRunner(
-            cluster_kwargs={name: value for name, value in cluster.items() if name != "n_workers" or value}
-        )
+        cluster: dict[str, Any] = {
+            "n_workers": workers or os.cpu_count(),
+            "threads_per_worker": 1,  # a fit changes its process's random state for a moment
+            "processes": True,
+            "dashboard_address": f"{LOOPBACK}:0",
+            "silence_logs": logging.ERROR,
+        }
+        return DaskTaskRunner(cluster_kwargs=cluster)
     from prefect_ray import RayTaskRunner  # type: ignore[import-not-found]  # noqa: PLC0415 - an extra
 
     own = {"include_dashboard": False, **({"num_cpus": workers} if workers else {})}

@@ -100,6 +100,7 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
         "# canaries: 50    made-up rows planted in training, to see whether single rows are remembered",
         '# rebalance: {shares: {column: {"label": 0.5}}}    other shares than the source has; the release says so',
         "publish: {to: releases/, formats: [parquet, csv]}",
+        '# schedule: "0 3 * * 1"    when understudy deploy lets it run; drift: refuse stops at a changed source',
         "",
         "# Words for the card.",
         'title: ""',

@@ -137,6 +137,30 @@ CASES: dict[str, tuple[Case, str]] = {
     "no candidates": (run("candidates: []"), "candidates: not allowed"),
     "unknown policy": (run("policy: standrad"), 'did you mean "standard"?'),
     "unknown limit": (run("policy: {c2ts: [0.4, 0.6]}"), 'policy.c2ts: no such limit (did you mean "c2st"?)'),
+    "no cron": (run('schedule: "tomorrow"'), "schedule.cron: not allowed"),
+    "a day that no month has": (run('schedule: "0 3 31 2 *"'), "no such day in any of these months"),
+    "unknown zone": (run('schedule: {cron: "0 3 * * 1", timezone: Europe/Prag}'), 'did you mean "Europe/Prague"?'),
+    "unknown key of a schedule": (run('schedule: {crn: "* * * * *"}'), 'no such key (did you mean "cron"?)'),
+    "unknown runner": (run("runner: daks"), 'runner.kind: unknown word (did you mean "dask"?)'),
+    "several fits in threads": (run("runner: {kind: threads, workers: 4}"), "choose kind: processes"),
+    "no workers": (run("runner: {kind: processes, workers: 0}"), "runner.workers: not allowed"),
+    "a cluster that is nowhere": (run("runner: {kind: dask, address: $NO_SUCH_NAME}"), "has no NO_SUCH_NAME"),
+    "an address for processes": (run("runner: {kind: processes, address: a}"), "an address is for kind: dask or ray"),
+    "a hook in the spec": (run("notify: {url: 'https://hooks.example/t0ken'}"), "the address of a hook is a secret"),
+    "a hook that is nowhere": (run("notify: {url: $NO_SUCH_NAME}"), "has no NO_SUCH_NAME"),
+    "unknown ending": (run("notify: {url: $HOOK, on: [publishd]}"), 'did you mean "published"?'),
+    "unknown answer to drift": (run("drift: stop"), "drift: unknown word"),
+    "a zone without a time": (
+        lambda folder: ["deploy", spec(folder), "--pool", "p", "--timezone", "UTC"], "--timezone: only with --cron"
+    ),
+    "a bad --cron": (
+        lambda folder: ["deploy", spec(folder), "--pool", "p", "--cron", "0 25 * * *"], "hour: '25' is not a number"
+    ),
+    "a bad --timezone": (
+        lambda folder: ["deploy", spec(folder), "--pool", "p", "--cron", "0 3 * * *", "--timezone", "Mars"], "IANA"
+    ),
+    "deploy a spec that is not there": (lambda _: ["deploy", "nowhere.yaml", "--pool", "p"], "no such file"),
+    "serve with a bad --cron": (lambda folder: ["serve", spec(folder), "--cron", "x"], "--cron: not allowed"),
     "unknown format": (run("publish: {formats: [parket]}"), 'did you mean "parquet"?'),
     "bad --set": (run("", "--set", "budget"), "--set: not of the form key=value"),
     "--set below a number": (run("seed: 3", "--set", "seed.x=1"), "nothing can stand below seed"),
