@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 
@@ -99,6 +100,10 @@ def test_a_run_waits_for_a_person_and_the_judged_rows_are_published_signed_by_tw
     kept |= tree(Path(os.environ["PREFECT_HOME"])) if Path(os.environ["PREFECT_HOME"]).is_dir() else {}
     kept |= {f"said {n}": (s.out + s.err).encode() for n, s in enumerate((said, said_then, said_last))}
     assert any(name.endswith("/decision.json") for name in kept)
+    for what in ("flow_runs", "task_runs", "artifacts", "logs", "events"):
+        answer = httpx.post(f"{os.environ['PREFECT_API_URL']}/{what}/filter", json={"limit": 50}, trust_env=False)
+        kept[f"Prefect's {what}"] = answer.raise_for_status().content
+    assert b"people" in kept["Prefect's flow_runs"]
     assert [name for name, data in kept.items() for secret in secrets if secret.encode() in data] == []
     assert b"BOARD_KEY" not in (release / "MANIFEST.json").read_bytes()
 
