@@ -195,7 +195,7 @@ def _field(column: Column, id_: str, path: str, *, guards: bool) -> dict[str, An
         "@id": id_,
         "name": column.name,
         "description": one_line(" ".join(filter(None, words))) or f"A column of kind {column.kind}.",
-        "dataType": _TYPES[column.storage],
+        "dataType": "sc:ImageObject" if column.kind == "image" else _TYPES[column.storage],
         "source": extract,
     }
 
