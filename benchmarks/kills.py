@@ -161,7 +161,7 @@ def where(moment: Moment, ended: Ended) -> str:
     """Return the phase in which a run was ended, as far as its output or its touches tell."""
     if moment.after_line is None:
         return moment.phase
-    last = [line.split(" ", 1)[0] for line in ended.text.splitlines() if line[:1].strip()]
+    last = [word for line in ended.text.splitlines() if (word := line.split(" ", 1)[0]) in (*LINES, "published")]
     return f"after {last[-1] if last else 'the start'}"
 
 

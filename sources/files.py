@@ -23,6 +23,9 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that finds the disk full does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

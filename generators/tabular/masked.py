@@ -113,12 +113,12 @@ def draw_rows(
                     {place: mask[start:stop] for place, mask in allowed.items()},
                 )
             except (MemoryError, RuntimeError) as error:
-                if not memory.is_out_of_memory(error) or piece_rows == 1:
+                if not memory.is_out_of_memory(error) or stop - start == 1:
                     raise
                 drawn = None
             if drawn is None:  # after the error, whose frames hold what has to be freed
                 memory.release()
-                piece_rows //= 2
+                piece_rows = (stop - start) // 2
                 continue
             result[start:stop] = drawn.numpy()
             start = stop
