@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from flows.run_folder import RunFolder, claimed, relative
 from flows.settings import prepare_prefect, uses_temporary_server
 from flows.spec import Spec
 from flows.spec_file import kept_spec
-from flows.temporary_server import temporary_server
+from flows.temporary_server import starting_server
 from flows.timing import SECONDS, timing
 from sources.files import write_json
 from validators.gate import Outcome
@@ -92,31 +92,39 @@ def run_command(
 
 def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened, *, trust: Trust) -> Any:
     prepare_prefect(folder.root / "prefect")
-    with timing("import"):
-        from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
-        from flows.sights import captured_logs  # noqa: PLC0415
-
     write_json(folder.path / "spec.json", kept_spec(spec))
-    company = Company(
-        spec=spec,
-        place=spec_file,
-        folder=folder,
-        voice=voice,
-        opened=opened,
-        signers=trust.signers,
-        requested_by=trust.requested_by,
-    )
-    token = COMPANY.set(company)
-    try:
-        with _prefect_for_one_run(folder.results), captured_logs():
-            return release(name=spec.name, run_folder=str(folder.path))
-    finally:
-        COMPANY.reset(token)
+    with ExitStack() as stack:
+        answering = stack.enter_context(starting_server()) if uses_temporary_server() else None
+        with timing("import"):  # while the server starts
+            from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+            from flows.sights import captured_logs  # noqa: PLC0415
+
+        company = Company(
+            spec=spec,
+            place=spec_file,
+            folder=folder,
+            voice=voice,
+            opened=opened,
+            signers=trust.signers,
+            requested_by=trust.requested_by,
+        )
+        token = COMPANY.set(company)
+        try:
+            with _prefect_for_one_run(folder.results, answering), captured_logs():
+                return release(name=spec.name, run_folder=str(folder.path))
+        finally:
+            COMPANY.reset(token)
 
 
 @contextmanager
-def _prefect_for_one_run(results: Path) -> Iterator[None]:
-    """Hold Prefect's in-code settings for one run: results under `results`, a server of its own where none is named."""
+def _prefect_for_one_run(results: Path, answering: Callable[[], str] | None) -> Iterator[None]:
+    """Hold Prefect's in-code settings for one run.
+
+    Args:
+        results: the folder of its references.
+        answering: waits for the run's own server and returns its URL; None where `PREFECT_API_URL` names one.
+
+    """
     from prefect.settings import (  # noqa: PLC0415 - imported when a flow runs, never by --help
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -125,12 +133,11 @@ def _prefect_for_one_run(results: Path) -> Iterator[None]:
     )
 
     changes: dict[Any, Any] = {PREFECT_LOCAL_STORAGE_PATH: results.resolve()}
-    with ExitStack() as stack:
-        if uses_temporary_server():
-            with timing("server"):
-                changes[PREFECT_API_URL] = stack.enter_context(temporary_server())
-            changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
-        stack.enter_context(temporary_settings(changes))
+    if answering is not None:
+        with timing("server"):
+            changes[PREFECT_API_URL] = answering()
+        changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None  # its thread costs every flow a second
+    with temporary_settings(changes):
         yield
 
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flows.errors import ServerFailed
@@ -31,6 +31,17 @@ def temporary_server() -> Iterator[str]:
         ServerFailed: it ended before it answered, or gave no answer in `START_S` seconds.
 
     """
+    with starting_server() as answering:
+        yield answering()
+
+
+@contextmanager
+def starting_server() -> Iterator[Callable[[], str]]:
+    """Start a server and yield what waits until it answers and returns the URL of its API; it ends with the block.
+
+    What the caller does before it waits, such as importing what talks to the server, costs no time of its own.
+    The returned function raises `ServerFailed` as `temporary_server` does.
+    """
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         listener.listen(BACKLOG)
@@ -43,9 +54,13 @@ def temporary_server() -> Iterator[str]:
             pass_fds=[listener.fileno()],
             start_new_session=True,  # Ctrl-C is for the run, which ends the server after its last report
         )
-    try:
+
+    def answering() -> str:
         _wait_for_answer(port)
-        yield f"http://{LOOPBACK}:{port}/api"
+        return f"http://{LOOPBACK}:{port}/api"
+
+    try:
+        yield answering
     finally:
         assert child.stdin is not None
         child.stdin.close()
