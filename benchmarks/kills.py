@@ -72,8 +72,12 @@ def made(out: Path) -> dict[str, str]:
 
 
 def names(out: Path) -> set[str]:
-    """Return the names of all files and folders below `out`, one for all versions of the release."""
-    return {re.sub(r"(releases/people)/\d+", r"\1/N", str(p.relative_to(out))) for p in out.rglob("*")}
+    """Return the names of all files and folders below `out`, one for all versions of the release.
+
+    The note that a later run found nothing changed is left out: an undisturbed run has no later one.
+    """
+    there = (str(p.relative_to(out)) for p in out.rglob("*") if p.name != "unchanged.json")
+    return {re.sub(r"(releases/people)/\d+", r"\1/N", name) for name in there}
 
 
 def finished(out: Path) -> dict[str, tuple[int, int]]:
@@ -95,14 +99,17 @@ def finished(out: Path) -> dict[str, tuple[int, int]]:
 
 
 def check_versions(out: Path) -> int:
-    """Return how many versions are published; every one that is visible must verify."""
+    """Return how many versions are published; every one that is visible must verify, and the pointer name one."""
     from releases.verify import verify  # noqa: PLC0415 - after the environment is prepared
 
     shelf = out / "releases" / "people"
-    visible = [p for p in shelf.iterdir() if not p.name.startswith(".")] if shelf.is_dir() else []
+    visible = [p for p in shelf.iterdir() if not p.name.startswith(".") and p.is_dir()] if shelf.is_dir() else []
     for version in visible:
         if not verify(version).ok:
             raise Flaw(f"{version}: half published")
+    pointer = shelf / "latest.json"
+    if pointer.exists() and json.loads(pointer.read_text())["version"] not in {p.name for p in visible}:
+        raise Flaw(f"{pointer}: names a version that is not there")
     return len(visible)
 
 

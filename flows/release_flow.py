@@ -182,8 +182,6 @@ def release(name: str, run_folder: str) -> State[Released]:
     )
     passed, asks = verdict.outcome is Outcome.PASS, spec.publish.approval is not None
     published = tasks.publish(chosen, spec, provenance, folder, company.signers) if passed and not asks else None
-    if published is not None:
-        remember(spec, opened, folder, published)
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
     asked = None
@@ -201,6 +199,8 @@ def release(name: str, run_folder: str) -> State[Released]:
         seconds=so_far(),
     )
     write_json(folder.path / "outcome.json", ended.to_json())
+    if published is not None:
+        remember(spec, opened, folder, published)  # last: the next run may find nothing left to be done
     sights.show_ending(spec.name, tried, chosen, ended.ending, published=published, evidence=page)
     state: State[Released] = Completed(name=sights.STATES[ended.ending], data=ended)
     return state

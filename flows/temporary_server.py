@@ -24,19 +24,22 @@ BACKLOG = 128
 
 
 @contextmanager
-def temporary_server() -> Iterator[str]:
+def temporary_server(*, lasting: bool = False) -> Iterator[str]:
     """Yield the URL of the API of a server that answers; it has ended when the block ends.
+
+    Args:
+        lasting: with all that a server does which outlives a run: schedules, events, late runs.
 
     Raises:
         ServerFailed: it ended before it answered, or gave no answer in `START_S` seconds.
 
     """
-    with starting_server() as answering:
+    with starting_server(lasting=lasting) as answering:
         yield answering()
 
 
 @contextmanager
-def starting_server() -> Iterator[Callable[[], str]]:
+def starting_server(*, lasting: bool = False) -> Iterator[Callable[[], str]]:
     """Start a server and yield what waits until it answers and returns the URL of its API; it ends with the block.
 
     What the caller does before it waits, such as importing what talks to the server, costs no time of its own.
@@ -47,7 +50,7 @@ def starting_server() -> Iterator[Callable[[], str]]:
         listener.listen(BACKLOG)
         port = listener.getsockname()[1]
         child = subprocess.Popen(
-            [sys.executable, "-m", "flows.temporary_server", str(listener.fileno())],
+            [sys.executable, "-m", "flows.temporary_server", str(listener.fileno()), *(["lasting"] if lasting else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -86,16 +89,16 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, *, lasting: bool) -> None:
     """Be the child: serve on the listening socket `descriptor` until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - the watch stands before anything slow is imported
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    app = create_app(ephemeral=True)  # no user interface, none of the services that watch schedules and workers
+    app = create_app(ephemeral=not lasting)  # no user interface, none of the services that watch schedules and workers
     config = uvicorn.Config(app, log_level="critical", access_log=False)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), lasting=sys.argv[2:] == ["lasting"])

@@ -21,7 +21,7 @@ def prefect_server() -> Iterator[None]:
     """Start Prefect's temporary server once; every flow of the session, also in a child process, is told of it."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - after its settings
 
-    with temporary_server() as url, temporary_settings({PREFECT_API_URL: url}):
+    with temporary_server(lasting=True) as url, temporary_settings({PREFECT_API_URL: url}):
         os.environ["PREFECT_API_URL"] = url
         yield
         del os.environ["PREFECT_API_URL"]
