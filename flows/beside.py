@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
-from flows import stages
+from flows import kept, stages
 from flows.errors import FlowInputError, NothingFitted
 from flows.guarded import task
 from flows.handover import handing_over, taken
@@ -147,28 +147,38 @@ def make_beside(
         require_any(tried)
         plan = sizes_of(rows, learnt.schema, parts.targets)
         common = {"seed": spec.seed, "targets": parts.targets, "threads": threads}
+        keys = [
+            ""
+            if one.fit is None
+            else kept.sample_key(one.fit, family=one.candidate.kind, rows=rows, seed=spec.seed, targets=parts.targets)
+            for one in tried
+        ]
+        found = [kept.found_sample(place, key) for place, key in zip(places, keys, strict=True)]
         drawn = [
-            [
+            []
+            if one.fit is None or before is not None
+            else [
                 runner.submit(
                     draw_there,
                     {"fitted": one.fit, "family": one.candidate.kind, "rows": size, "piece": piece, **common},
                 )
                 for piece, size in enumerate(plan)
             ]
-            for one in tried
-            if one.fit is not None
+            for one, before in zip(tried, found, strict=True)
         ]
-        pieces = iter(drawn)
         for position, one in enumerate(tried):
-            if one.fit is not None:
-                whole = [future.result() for future in next(pieces)]
-                tried[position] = replace(one, sample=stages.write_sample(whole, places[position]))
+            sample = found[position]
+            if one.fit is not None and sample is None:
+                sample = stages.write_sample([future.result() for future in drawn[position]], places[position])
+                kept.note_sample(places[position], keys[position], sample)
+            tried[position] = replace(one, sample=sample)
         with voice.bars("judge", tuple(name for one, name in zip(tried, names, strict=True) if one.sample)) as bars:
             return _judge_all(
                 runner,
                 tried,
                 put(parts),
                 parts,
+                root=folder,
                 places=places,
                 names=names,
                 seed=spec.seed,
@@ -211,10 +221,10 @@ def _fit_all(
     ]
 
     def submitted(position: int, *, anew: bool) -> PrefectFuture[Any]:
-        kept = fit_there.with_options(refresh_cache=anew, result_storage=folder.results.resolve())
+        remembered = fit_there.with_options(refresh_cache=anew, result_storage=folder.results.resolve())
         given = {"candidate": spec.candidates[position], "name": names[position], "budget": limits[position]}
         common = {"train": train, "seed": spec.seed, "fits": folder.fits.resolve(), "threads": threads}
-        future: PrefectFuture[Any] = runner.submit(kept, {**given, **common, "key": keys[position]})
+        future: PrefectFuture[Any] = runner.submit(remembered, {**given, **common, "key": keys[position]})
         return future
 
     futures = [submitted(position, anew=False) for position in range(len(names))]
@@ -242,32 +252,38 @@ def _judge_all(
     court: dict[str, str],
     parts: Parts,
     *,
+    root: RunFolder,
     places: Sequence[Path],
     names: Sequence[str],
     seed: int,
     threads: int,
     bars: Bars,
 ) -> list[Tried]:
-    futures = [
-        None
-        if one.sample is None
-        else runner.submit(
-            judge_there,
-            {"sampled": one.sample, "parts": court, "seed": seed, "folder": place, "name": name, "threads": threads},
-        )
-        for one, place, name in zip(tried, places, names, strict=True)
-    ]
+    split, canaries, policy, targets = parts.split, parts.canaries, parts.policy, parts.targets
+    keys, found, futures = [], [], []
+    for one, place, name in zip(tried, places, names, strict=True):
+        key, before, future = "", None, None
+        if one.sample is not None:
+            key = kept.judgement_key(one.sample, split, canaries, policy=policy, seed=seed, targets=targets)
+            before = kept.found_judgement(
+                one.sample, split, canaries, policy=policy, folder=place, root=root, key=key, targets=targets
+            )
+            given = {"sampled": one.sample, "parts": court, "seed": seed, "folder": place}
+            if before is None:
+                future = runner.submit(judge_there, {**given, "name": name, "threads": threads})
+        keys.append(key)
+        found.append(before)
+        futures.append(future)
     judged = []
-    for one, future, name in zip(tried, futures, names, strict=True):
-        if future is None:
-            judged.append(one)
-            continue
-        assert one.sample is not None
-        judgement = stages.judgement_of(
-            Report.loads(future.result()), one.sample, parts.split, parts.canaries, targets=parts.targets
-        )
-        bars.done(name, tally(judgement.report))
-        judged.append(replace(one, judgement=judgement))
+    for position, (one, judgement, future) in enumerate(zip(tried, found, futures, strict=True)):
+        if future is not None:
+            assert one.sample is not None
+            report = Report.loads(future.result())
+            judgement = stages.judgement_of(report, one.sample, split, canaries, targets=targets)  # noqa: PLW2901
+            kept.note_judgement(places[position], keys[position], root)
+        if judgement is not None:
+            bars.done(names[position], tally(judgement.report))
+        judged.append(one if judgement is None else replace(one, judgement=judgement))
     return judged
 
 

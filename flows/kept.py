@@ -34,6 +34,7 @@ from validators.gate import decide
 from validators.policy import Policy
 from validators.report import Report
 
+SEAL = "judgement.json"
 JUDGES = ("numpy", "pandas", "scikit-learn", "scipy", "statsmodels")
 """The libraries that can change a measurement."""
 
@@ -42,7 +43,20 @@ def sampled(
     fitted: Reference, *, family: str, rows: int, seed: int, folder: Path, targets: Targets | None = None
 ) -> Reference:
     """Return the rows that were drawn like this before, where their file is as it was; else draw them."""
-    key = digest_of_json(
+    key = sample_key(fitted, family=family, rows=rows, seed=seed, targets=targets)
+    found = found_sample(folder, key)
+    if found is not None:
+        return found
+    device = str(fitted["config"].get("device", "cpu"))
+    with held(device, lambda: None), said_clearly(f"rows of {family} were drawn"):
+        reference = stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
+    note_sample(folder, key, reference)
+    return reference
+
+
+def sample_key(fitted: Reference, *, family: str, rows: int, seed: int, targets: Targets | None) -> str:
+    """Return the digest of everything that decides the rows of a sample."""
+    return digest_of_json(
         {
             "task": "sample",
             "fit": fitted["sha256"],
@@ -54,14 +68,19 @@ def sampled(
             "threads": num_threads(),
         }
     )
+
+
+def found_sample(folder: Path, key: str) -> Reference | None:
+    """Return the rows that lie in `folder` under this key, unchanged; None where there are none."""
     found = read(folder / "sample.json")
     if found.get("key") == key and stages.holds(found["reference"]):
         return dict(found["reference"])
-    device = str(fitted["config"].get("device", "cpu"))
-    with held(device, lambda: None), said_clearly(f"rows of {family} were drawn"):
-        reference = stages.sample(fitted, family=family, rows=rows, seed=seed, folder=folder, targets=targets)
+    return None
+
+
+def note_sample(folder: Path, key: str, reference: Reference) -> None:
+    """Note beside the rows in `folder` under which key they were drawn."""
     write_json(folder / "sample.json", {"key": key, "reference": reference})
-    return reference
 
 
 def judged(
@@ -92,8 +111,23 @@ def judged(
         targets: the law that the rows are stated to have, or None.
 
     """
+    key = judgement_key(sample, split, canaries, policy=policy, seed=seed, targets=targets)
+    again = found_judgement(sample, split, canaries, policy=policy, folder=folder, root=root, key=key, targets=targets)
+    if again is not None:
+        return again
+    judgement = stages.judge_sample(
+        sample, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name, targets=targets
+    )
+    note_judgement(folder, key, root)
+    return judgement
+
+
+def judgement_key(
+    sample: Reference, split: Split, canaries: Canaries | None, *, policy: Policy, seed: int, targets: Targets | None
+) -> str:
+    """Return the digest of everything that decides a judgement."""
     parts = (split.train, split.holdout, split.reference, *((canaries.planted, canaries.control) if canaries else ()))
-    key = digest_of_json(
+    return digest_of_json(
         {
             "task": "judge",
             "sample": sample["sha256"],
@@ -106,18 +140,32 @@ def judged(
             "threads": num_threads(),
         }
     )
-    secret = lineage_key(root)
-    report_file, seal_file = folder / "report.json", folder / "judgement.json"
-    seal = read(seal_file).get("seal")
-    if report_file.is_file() and isinstance(seal, str) and hmac.compare_digest(seal, _seal(key, report_file, secret)):
-        again = _again(report_file, sample, split, canaries, policy=policy, targets=targets)
-        if again is not None:
-            return again
-    judgement = stages.judge_sample(
-        sample, split, canaries, policy=policy, seed=seed, folder=folder, bars=bars, name=name, targets=targets
-    )
-    write_json(seal_file, {"seal": _seal(key, report_file, secret)})
-    return judgement
+
+
+def found_judgement(
+    sample: Reference,
+    split: Split,
+    canaries: Canaries | None,
+    *,
+    policy: Policy,
+    folder: Path,
+    root: RunFolder,
+    key: str,
+    targets: Targets | None,
+) -> Judgement | None:
+    """Return the judgement whose report lies in `folder`, sealed under this key; None where there is none."""
+    report_file = folder / "report.json"
+    seal = read(folder / SEAL).get("seal")
+    if not report_file.is_file() or not isinstance(seal, str):
+        return None
+    if not hmac.compare_digest(seal, _seal(key, report_file, lineage_key(root))):
+        return None
+    return _again(report_file, sample, split, canaries, policy=policy, targets=targets)
+
+
+def note_judgement(folder: Path, key: str, root: RunFolder) -> None:
+    """Seal the report in `folder` under its key and the secret of the root."""
+    write_json(folder / SEAL, {"seal": _seal(key, folder / "report.json", lineage_key(root))})
 
 
 @cache
