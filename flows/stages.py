@@ -130,6 +130,7 @@ def fit(
     with one_at_a_time(folder):
         kept = kept_fit(folder, key)
         if kept is not None:  # ended between the model and Prefect's note of it
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             return kept
         synthesizer = family_of(candidate.kind).build(config)
         device = str(getattr(config, "device", "cpu"))
