@@ -260,8 +260,23 @@ def command_line(arguments: Sequence[str]) -> int:
         refusal = refused_by_disk(error)
         return _defect(error) if refusal is None else _complain(refusal, as_json=as_json)
     except Exception as defect:  # noqa: BLE001 - the last line of defence: a defect is a short message and a log file
+        ended = _ended_by_signal(defect)
+        if ended is not None:
+            return int(ended) if ended is Exit.TERMINATED else _interrupted()
         return _defect(defect)
     return int(result or 0)
+
+
+def _ended_by_signal(defect: BaseException) -> Exit | None:
+    """Return the exit code of a signal that struck inside a library, which then failed while it was cleaning up."""
+    cause: BaseException | None = defect
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return Exit.INTERRUPTED
+        if type(cause).__name__ == "TerminationSignal":  # Prefect's own, for SIGTERM inside one of its flows
+            return Exit.TERMINATED
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _usage(error: TyperException) -> FlowInputError:
