@@ -217,6 +217,8 @@ def _be_the_run(out: Path, moment: Moment, telling: TextIO, arguments: tuple[str
             main()
     except SystemExit as leaving:
         code = leaving.code
+    for sent in (signal.SIGTERM, signal.SIGINT):  # the run has ended: what follows is ours
+        signal.signal(sent, signal.SIG_IGN)
     json.dump({"touches": touches, "modules": sorted(sys.modules)}, telling)
     telling.flush()
     sys.stdout.flush()

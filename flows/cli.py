@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli_releases import releases_app
+from flows.ending import end_for_sure
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
 from flows.trust_cli import add_to
@@ -233,6 +234,7 @@ def leave(code: Exit) -> None:
 def main() -> None:
     """Be the program `understudy`."""
     signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    end_for_sure()
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no part of what we say,
     warnings.simplefilter("ignore")  # and may quote cells of the source
     sys.exit(command_line(sys.argv[1:]))

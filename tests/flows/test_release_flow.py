@@ -144,6 +144,23 @@ def test_two_runs_of_one_spec_at_once_do_not_meet(survey: Path, capsys: pytest.C
     assert "remedy: " in error
 
 
+def test_a_termination_that_a_library_fails_to_clean_up_after_is_no_defect(
+    survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - after the settings of the session
+
+    def struck(*_arguments: object, **_named: object) -> None:
+        try:
+            raise TerminationSignal(signal=15)
+        except TerminationSignal:
+            raise ValueError("the state of a task that never began")  # noqa: B904 - as the library does
+
+    (survey / "spec.yaml").write_text(SPEC)
+    monkeypatch.setattr(run, "_run_flow", struck)
+    assert command_line(["run", "spec.yaml"]) == 143
+    assert "defect" not in capsys.readouterr().err
+
+
 def test_the_terminal_is_told_how_to_go_on_after_ctrl_c(
     survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
