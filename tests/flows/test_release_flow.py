@@ -150,10 +150,9 @@ def test_a_termination_that_a_library_fails_to_clean_up_after_is_no_defect(
     from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - after the settings of the session
 
     def struck(*_arguments: object, **_named: object) -> None:
-        try:
-            raise TerminationSignal(signal=15)
-        except TerminationSignal:
-            raise ValueError("the state of a task that never began")  # noqa: B904 - as the library does
+        failed = ValueError("the state of a task that never began")
+        failed.__context__ = TerminationSignal(signal=15)
+        raise failed
 
     (survey / "spec.yaml").write_text(SPEC)
     monkeypatch.setattr(run, "_run_flow", struck)
