@@ -19,6 +19,7 @@ from prefect.task_runners import TaskRunner
 
 from flows import kept, stages
 from flows.errors import FlowInputError, NothingFitted
+from flows.gpu_slots import counted_by_prefect
 from flows.guarded import task
 from flows.handover import handing_over, taken
 from flows.judging import tally
@@ -65,10 +66,11 @@ def fit_there(
     key: str,
     fits: Path,
     threads: int,
+    limit: str | None,
 ) -> Reference:
     """Fit one candidate on rows that were handed over; remembered by `key`, as a fit in the run's own process is."""
     assert name
-    with _at_work(threads):
+    with _at_work(threads), counted_by_prefect(limit):
         return stages.fit(taken(train), candidate, seed=seed, budget=budget, key=key, fits=fits, on_step=ignore_step)
 
 
@@ -224,6 +226,7 @@ def _fit_all(
         remembered = fit_there.with_options(refresh_cache=anew, result_storage=folder.results.resolve())
         given = {"candidate": spec.candidates[position], "name": names[position], "budget": limits[position]}
         common = {"train": train, "seed": spec.seed, "fits": folder.fits.resolve(), "threads": threads}
+        common["limit"] = None if spec.gpu is None else spec.gpu.limit
         future: PrefectFuture[Any] = runner.submit(remembered, {**given, **common, "key": keys[position]})
         return future
 

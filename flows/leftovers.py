@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.handover import FOLDER as HANDOVER
+
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 """A name that `sources.files.complete_or_absent` gives."""
 STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
@@ -28,6 +30,9 @@ def sweep(root: Path, own: Path, shelf: Path | None) -> int:
 
     """
     removed = _remove(own, TEMPORARY, recursive=True)
+    if (own / HANDOVER).is_dir():  # rows that a killed run handed to its processes
+        shutil.rmtree(own / HANDOVER)
+        removed += 1
     with _free(root) as free:
         removed += _remove(root, TEMPORARY, recursive=False) if free else 0
     for folder in (*root.glob("*"), *root.glob("fits/*")):

@@ -139,11 +139,14 @@ def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(t
         (folder / name).write_text("half")
     (fit / "checkpoints" / "checkpoint.safetensors").write_text("whole")
     (own / ".notes.tmp").write_text("somebody's")
+    (own / "handover").mkdir()
+    (own / "handover" / "0123.pickle").write_text("rows")
     import fcntl  # noqa: PLC0415 - of this test alone
 
     with (busy / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert sweep(root, own, shelf) == 5
+        assert sweep(root, own, shelf) == 6
+    assert not (own / "handover").exists()
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob(name)] == [f"runs/fits/b/{name}"]
     assert (fit / "checkpoints" / "checkpoint.safetensors").exists()
     assert (own / ".notes.tmp").exists()
