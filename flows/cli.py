@@ -21,6 +21,7 @@ from flows.cli_releases import releases_app
 from flows.ending import end_for_sure
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
+from flows.temporary_server import server_for_one_run
 from flows.trust_cli import add_to
 from sources.errors import UserError
 
@@ -73,9 +74,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
-    from flows.run import run_command  # noqa: PLC0415
+    from flows.spec_file import load_spec  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+    load_spec(spec, sets or [])  # a mistake in it shows at once, before anything heavy is imported
+    with server_for_one_run() as answering:
+        from flows.run import run_command  # noqa: PLC0415 - and all that a run needs, while the server starts
+
+        code = run_command(
+            spec,
+            sets or [],
+            out,
+            quiet=quiet,
+            as_json=as_json,
+            force=force,
+            requested_by=requested_by,
+            answering=answering,
+        )
+    leave(code)
 
 
 @app.command()
