@@ -18,7 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli_releases import releases_app
-from flows.ending import end_for_sure
+from flows.ending import end_for_sure, heed_ctrl_c
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
 from flows.temporary_server import server_for_one_run
@@ -249,6 +249,7 @@ def leave(code: Exit) -> None:
 def main() -> None:
     """Be the program `understudy`."""
     signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    heed_ctrl_c()
     end_for_sure()
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no part of what we say,
     warnings.simplefilter("ignore")  # and may quote cells of the source
