@@ -25,6 +25,7 @@ from flows.spec import Spec
 from flows.spec_file import load_spec
 from flows.timing import timing
 from releases.catalogue import note_unchanged
+from sources.errors import UserError
 from sources.files import write_json
 
 DRIFT_FILE = "drift.json"
@@ -154,6 +155,16 @@ def tell(spec: Spec, voice: Narrator, ending: Ending, **facts: Any) -> None:
     failure = notify_of(spec.notify, ending, {"release": spec.name, **facts})
     if failure is not None:
         voice.line("notify", failure)
+
+
+def tell_failure(spec_file: str, sets: list[str], voice: Narrator) -> None:
+    """Tell the hook of a spec file, where it can be read and names one, that its run failed; no word of why."""
+    try:
+        spec = load_spec(spec_file, sets)
+        check_notify(spec.notify, place=spec_file)
+    except UserError:
+        return  # who is to be told is not known
+    tell(spec, voice, "failed")
 
 
 def drift_of_run(folder: RunFolder) -> Drift | None:

@@ -10,7 +10,7 @@ from typing import Any
 from flows.errors import Exit, NothingFitted
 from flows.holding import held_back, say_waiting
 from flows.judging import say_json, say_targets, say_verdict
-from flows.preparing import Prepared, prepare, settled, tell
+from flows.preparing import Prepared, prepare, settled, tell, tell_failure
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, relative
 from flows.settings import prepare_prefect
@@ -42,7 +42,17 @@ def run_command(
     """
     SECONDS.set({})
     voice = narrator(quiet=quiet or as_json)
-    prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+    try:
+        prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+        return _run(prepared, voice, answering, as_json=as_json, force=force)
+    except Exception:
+        tell_failure(spec_file, sets, voice)
+        raise
+
+
+def _run(
+    prepared: Prepared, voice: Narrator, answering: Callable[[], str] | None, *, as_json: bool, force: bool
+) -> Exit:
     spec, folder, opened, trust = prepared.spec, prepared.folder, prepared.opened, prepared.trust
     try:
         with claimed(folder):
