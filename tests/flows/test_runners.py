@@ -35,13 +35,14 @@ def made(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_processes_of_dask_make_the_same_bytes_as_the_run_itself(
-    survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kind", ["dask", pytest.param("processes", marks=pytest.mark.slow)])
+def test_processes_make_the_same_bytes_as_the_run_itself(
+    kind: str, survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shards, "PIECE_ROWS", 128)  # 500 rows in four pieces
     (survey / "spec.yaml").write_text(lenient())
     assert command_line(["run", "spec.yaml", "--out", "here", "--set", "runner.threads=1"]) == 0
-    runner = "{kind: dask, workers: 2, threads: 1}"
+    runner = f"{{kind: {kind}, workers: 2, threads: 1}}"
     assert command_line(["run", "spec.yaml", "--out", "there", "--set", f"runner={runner}"]) == 0
     here, there = made(survey / "here"), made(survey / "there")
     assert here == there
