@@ -258,6 +258,8 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
     """Return the keys that may stand below `path`."""
     sources: dict[str, type[BaseModel]] = {
         "file": model.FileSource,
+        "folder": model.FolderSource,
+        "arrays": model.ArraysSource,
         "sql": model.SqlSource,
         "statsmodels": model.StatsmodelsSource,
         "sklearn": model.SklearnSource,
@@ -268,11 +270,7 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = Spec
         case ("source",):
             source = raw.get("source") if isinstance(raw, dict) else None
-            kind = (
-                source.get("kind", "sql" if "sql" in source or "url" in source else "file")
-                if isinstance(source, dict)
-                else "file"
-            )
+            kind = model.with_kind(source)["kind"] if isinstance(source, dict) else "file"
             found = sources.get(str(kind))
         case ("schema",):
             found = model.SchemaSpec
