@@ -18,9 +18,10 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli_releases import releases_app
-from flows.ending import end_for_sure
+from flows.ending import end_for_sure, heed_ctrl_c
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
+from flows.temporary_server import server_for_one_run
 from flows.trust_cli import add_to
 from sources.errors import UserError
 
@@ -76,9 +77,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
-    from flows.run import run_command  # noqa: PLC0415
+    from flows.spec_file import load_spec  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+    load_spec(spec, sets or [])  # a mistake in it shows at once, before anything heavy is imported
+    with server_for_one_run() as answering:
+        from flows.run import run_command  # noqa: PLC0415 - and all that a run needs, while the server starts
+
+        code = run_command(
+            spec,
+            sets or [],
+            out,
+            quiet=quiet,
+            as_json=as_json,
+            force=force,
+            requested_by=requested_by,
+            answering=answering,
+        )
+    leave(code)
 
 
 @app.command()
@@ -239,6 +254,7 @@ def leave(code: Exit) -> None:
 def main() -> None:
     """Be the program `understudy`."""
     signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    heed_ctrl_c()
     end_for_sure()
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no part of what we say,
     warnings.simplefilter("ignore")  # and may quote cells of the source

@@ -5,13 +5,14 @@ This module knows neither Prefect nor torch.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from flows.ending import end_if_interrupted
 from flows.errors import Exit, FlowInputError
 from flows.opening import check_roles, check_target, names_of, overrides_of, targets_of
 from flows.progress import Bars, Narrator, narrator
@@ -114,7 +115,12 @@ def judge_table(
         canaries=canaries,
         targets=targets,
     )
-    report = judge(evidence, seed=seed, on_step=lambda metrics: bars.step(name, metrics))
+
+    def on_step(metrics: Mapping[str, Any]) -> None:
+        end_if_interrupted()
+        bars.step(name, metrics)
+
+    report = judge(evidence, seed=seed, on_step=on_step)
     return Judgement(report=report, verdict=decide(report, policy), evidence=evidence)
 
 

@@ -4,6 +4,7 @@ Importing this imports the native families, hence torch; SDV comes in only when 
 """
 
 from generators.base import Family
+from generators.image import vae as image_vae
 from generators.sdv import copulagan, ctgan, gaussian_copula, tvae
 from generators.tabular import autoregressive, gan, vae
 
@@ -26,6 +27,14 @@ SYNTHESIZERS: dict[str, Family] = {
         build=gan.build,
         load=gan.load,
         summary=gan.SUMMARY,
+    ),
+    "image.vae": Family(
+        config=image_vae.Config,
+        build=image_vae.build,
+        load=image_vae.load,
+        summary=image_vae.SUMMARY,
+        conditions=True,
+        pictures=True,
     ),
     "sdv.gaussian_copula": Family(
         config=gaussian_copula.Config,
