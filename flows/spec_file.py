@@ -303,6 +303,8 @@ def _spec_path(raw: Any, location: Sequence[Key], *, keep_last: bool) -> tuple[K
     """Return pydantic's location without the names of union members, which the file does not hold."""
     path: list[Key] = []
     here = raw
+    if location[:1] == ("source",) and location[1:2] and location[1] in model.SOURCE_KINDS:
+        location = ("source", *location[2:])  # the kind, which may be the name of a key as well
     for position, part in enumerate(location):
         if (isinstance(here, dict) and part in here) or (
             isinstance(here, list) and isinstance(part, int) and part < len(here)
