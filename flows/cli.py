@@ -48,13 +48,16 @@ SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, a YAML 
 @app.command()
 def init(
     *,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A CSV or Parquet file, or its URL.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A CSV or Parquet file or URL, a folder of pictures, or sklearn:NAME."),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The spec to write; else it is printed.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the spec.")] = False,
 ) -> None:
-    """Look at a table and write a commented spec to edit."""
+    """Look at a table or at pictures and write a commented spec to edit."""
     from flows.starting import init_command  # noqa: PLC0415 - each command imports what it needs, no other
 
     leave(init_command(source, output, force=force))
@@ -168,7 +171,9 @@ def sample(
     *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a model, as a run prints it.")],
     rows: Annotated[int, typer.Option("-n", "--rows", min=0, help="Rows to draw.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .parquet or .csv file; of pictures a .zip or a new folder.")
+    ],
     given: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Hold a column at a value. May be repeated.")
     ] = None,

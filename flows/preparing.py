@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows import pictures
 from flows.drift import Drift
 from flows.errors import Exit
 from flows.holding import Trust, trust_of
@@ -103,6 +104,7 @@ def prepare(spec_file: str, sets: list[str], out: Path, *, requested_by: str | N
     trust = trust_of(spec, requested_by)
     with timing("read source"):
         opened = open_source(spec, place=spec_file)
+    spec = pictures.settled(spec, opened.schema)
     check_target(opened.dataset, place=spec_file)
     targets_of(spec.rebalance, [opened.dataset], place=spec_file)
     parts_of(opened, seed=spec.seed)  # too few rows show before anything is written

@@ -13,8 +13,6 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from flows.candidates import config_of, family_of
 from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
@@ -34,7 +32,7 @@ from releases.remote_store import RemoteStore
 from releases.stores import Address
 from sources.canaries import Canaries
 from sources.conform import conform_loosely
-from sources.dataset import Dataset
+from sources.dataset import Dataset, concatenated
 from sources.files import write_json
 from sources.fingerprint import fingerprint
 from sources.randomness import derive, stream
@@ -42,6 +40,7 @@ from sources.readers import read_table
 from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
+from sources.synthetic_mark import XMP
 from sources.targets import Targets
 from validators.evidence import Evidence
 from validators.fidelity.c2st import c2st
@@ -213,13 +212,10 @@ def _drawn(
 
 def write_sample(pieces: Sequence[Dataset], folder: Path) -> Reference:
     """Write the rows of all pieces, in their order, into `folder/sample.parquet`; return the file's reference."""
-    first = pieces[0]
-    whole = (
-        first if len(pieces) == 1 else replace(first, frame=pd.concat([one.frame for one in pieces], ignore_index=True))
-    )
+    whole = concatenated(pieces)
     path = folder / "sample.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(to_storage(whole), path, "parquet")
+    write_table(to_storage(whole), path, "parquet", xmp=XMP)
     return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(whole)}
 
 

@@ -18,6 +18,7 @@ from validators.bias.groups import groupings, real_frame
 from validators.bias.outcome import outcomes_of
 from validators.encoding import Part, encode
 from validators.evidence import Evidence
+from validators.picture_grids import GridPicture, grids
 from validators.privacy.neighbours import as_labels, as_numbers, embed
 from validators.report import Report
 from validators.statistics.intervals import wilson
@@ -144,6 +145,7 @@ class Pictures:
     groups: tuple[GroupPicture, ...]
     distances: DistancePicture | None
     attack: AttackPicture | None = None
+    grids: tuple[GridPicture, ...] = ()
 
     def public(self) -> "Pictures":
         """Return what the public may see; see the text of this module."""
@@ -153,6 +155,7 @@ class Pictures:
             projection=None,
             groups=tuple(_public_groups(one) for one in self.groups),
             distances=None,
+            grids=tuple(one.public(least_rows=PUBLIC_LEAST_ROWS) for one in self.grids),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -180,6 +183,7 @@ def pictures(evidence: Evidence, report: Report, seed: int) -> Pictures:
         groups=tuple(_groups(evidence)) if enough else (),
         distances=_distances(report),
         attack=_attack(report),
+        grids=grids(evidence, seed),
     )
 
 

@@ -3,9 +3,12 @@
 from itertools import accumulate
 from typing import Any
 
+from markupsafe import Markup
+
 from releases.report import words
-from releases.report.drawing import bars, curve, heat_map, histogram, ranges, scatter
+from releases.report.drawing import bars, curve, heat_map, histogram, picture, ranges, scatter
 from sources.schema import Schema
+from validators.picture_grids import GridPicture
 from validators.pictures import AttackPicture, ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
 
 MOST_COLUMNS = 60
@@ -48,7 +51,9 @@ def public_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     cut = {column.name for column in schema.columns if column.kind in ("numeric", "datetime") and column.bins is None}
     groups = tuple(group for group in pictures.groups if group.column not in cut)
     return _common(
-        Pictures(columns=tuple(drawn), pairs=None, projection=None, groups=groups, distances=None),
+        Pictures(
+            columns=tuple(drawn), pairs=None, projection=None, groups=groups, distances=None, grids=pictures.grids
+        ),
         schema,
         private=False,
     )
@@ -62,7 +67,26 @@ def _common(pictures: Pictures, schema: Schema, *, private: bool) -> dict[str, A
         ],
         "more_columns": max(0, len(pictures.columns) - MOST_COLUMNS),
         "groups": [figure for group in pictures.groups for figure in _groups(group, private=private)],
+        "grids": [_grid(grid, private=private) for grid in pictures.grids if grid.strips],
     }
+
+
+def _grid(grid: GridPicture, *, private: bool) -> dict[str, Any]:
+    """Return the strips of one image column: synthetic, and in private the real ones beside them."""
+    strips = []
+    for strip in grid.strips:
+        of = f"{grid.column}" + (f", {grid.by} = {strip.label}" if strip.label is not None else "")
+        sheets = [("synthetic", strip.synthetic), *([("real", strip.real)] if private else [])]
+        drawn = [
+            picture(data, size=(grid.height, grid.width), columns=grid.columns, label=f"{side} pictures: {of}")
+            if data is not None
+            else Markup()
+            for side, data in sheets
+        ]
+        strips.append({"label": strip.label or "", "sheets": drawn})
+    shown = "The same number of each, drawn blindly" if private else "Drawn blindly"
+    apart = f", in strips by {grid.by}." if grid.by is not None else "."
+    return {"name": grid.column, "note": shown + apart, "strips": strips, "sides": ["synthetic", "real"][: 1 + private]}
 
 
 def _multiple(one: ColumnPicture, *, private: bool, moment: bool) -> dict[str, Any]:
