@@ -24,6 +24,7 @@ from sources.schema import Column, Schema
 FAMILIES = tuple(name for name, family in SYNTHESIZERS.items() if family.pictures)
 FEW = Budget(steps=6)  # enough to run every part of a fit
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
+    "image.autoregressive": {"width": 32, "depth": 1, "units": 4, "batch_size": 16},
     "image.vae": {"width": 8, "top": 8, "latent": 2, "batch_size": 16},
     "image.gan": {"width": 8, "latent": 8, "condition": 8, "batch_size": 16},
 }
