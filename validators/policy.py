@@ -38,6 +38,18 @@ Need = Literal[
     "order",
     "canaries",
 ]
+OF_ROWS = frozenset(
+    {
+        "near_twins", "repeats", "excess_matches", "atypical_matches", "detectable_leak", "dcr_share", "group_matches",
+        "linkability", "controls", "membership", "membership_atypical",
+    }
+)  # fmt: skip
+"""What checks of whole rows measure. Where rows hold pictures these are asked, and so not required, only when their
+attributes tell rows apart (`validators.applicable`)."""
+
+OF_ATTRIBUTES = frozenset({"exact_copies", "singling_out"})
+"""What no report holds on rows that are pictures and nothing else."""
+
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
 
@@ -516,7 +528,10 @@ class Policy:
             "protected_and_pairs": protected and num_measured >= 2,  # noqa: PLR2004 - a pair
             "protected_and_target": protected and any(role == "target" for _, role in columns),
         }
-        return frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+        found = frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+        if any(kind == "image" for kind, _ in columns):
+            found -= OF_ROWS if num_measured else OF_ROWS | OF_ATTRIBUTES
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, equal for equal policies."""
