@@ -1,61 +1,52 @@
-"""Which checks of whole rows are asked where rows hold pictures.
+"""Which checks of tables have something to say of rows that are pictures with attributes.
 
-A row of a table with pictures is told by its picture. Where its attributes alone do not tell it (a label, a sex and an
-age are shared by hundreds), a check that looks for copied, linked or recognised rows by attributes alone has nothing to
-find: every row has natural duplicates, and the answer can only be that nothing can be told. Such checks are asked of
-tables, and of pictures whose attributes tell at least half of the rows apart; the checks of pictures are always asked.
+A row with a picture is told from others by its picture, and checks of pictures judge whether that was copied, guessed or
+repeated. Checks that take the other cells for the whole row (was it copied, can it be singled out, linked, repeated)
+conclude nothing from a label and a sex that hundreds share; they join in where cells alone tell nearly all rows apart,
+as they do in any table. All other checks of columns, relations and groups judge attributes as they judge tables.
 """
 
 from collections.abc import Mapping
 
-from sources.dataset import Dataset
+import pandas as pd
+
 from validators.evidence import Evidence
-from validators.policy import MEASURED_KINDS
 from validators.registry import Validator
 
-OF_ROWS = frozenset(
+ROWS_BY_CELLS: frozenset[str] = frozenset(
     {
-        "fidelity.near_twins",
         "fidelity.repeats",
         "privacy.excess_matches",
         "privacy.group_matches",
+        "privacy.singling_out",
         "privacy.linkability",
         "privacy.controls",
         "privacy.membership",
+        "privacy.attribute_inference",
     }
 )
-"""Validators that compare whole rows by their attributes; `validators.policy.OF_ROWS` holds what they measure."""
+"""Checks that take the cells for the whole row."""
 
-OF_ATTRIBUTES = frozenset(
-    {
-        "fidelity.kway",
-        "fidelity.lost_values",
-        "fidelity.missingness",
-        "fidelity.coverage",
-        "fidelity.c2st",
-        "privacy.exact_copies",
-        "privacy.singling_out",
-    }
-)
-"""Validators that have nothing to look at where a row is a picture and nothing else."""
-
-TOLD_SHARE = 0.5
+UNIQUE = 0.9
+"""Share of the real rows whose cells no other real row has, from which on cells count as the row."""
 
 
-def applicable(validators: Mapping[str, Validator], evidence: Evidence) -> dict[str, Validator]:
-    """Return the validators that are asked, in their order: all of them where no column holds pictures."""
-    columns = evidence.schema.columns
-    if not any(column.kind == "image" for column in columns):
+def applicable(evidence: Evidence, validators: Mapping[str, Validator]) -> dict[str, Validator]:
+    """Return the checks that judge `evidence`: all of them where there are no pictures."""
+    kinds = [column.kind for column in evidence.schema.columns]
+    if "image" not in kinds:
         return dict(validators)
-    left_out = frozenset[str]() if told_by_attributes(evidence.train) else OF_ROWS
-    if not any(column.kind in MEASURED_KINDS for column in columns):
-        left_out |= OF_ATTRIBUTES
+    left_out = set() if cells_identify(evidence) else set(ROWS_BY_CELLS)
+    if all(kind == "image" for kind in kinds):
+        left_out.add("privacy.exact_copies")
     return {name: validator for name, validator in validators.items() if name not in left_out}
 
 
-def told_by_attributes(rows: Dataset) -> bool:
-    """Return whether at least half of the rows have attributes that no other row has."""
-    names = [column.name for column in rows.schema.columns if column.kind in MEASURED_KINDS]
-    if not names or not len(rows):
+def cells_identify(evidence: Evidence) -> bool:
+    """Return whether nearly all real rows differ from all others in their cells; the synthetic rows have no say."""
+    names = [column.name for column in evidence.schema.columns if column.kind not in ("image", "id")]
+    if not names:
         return False
-    return float((~rows.frame[names].duplicated(keep=False)).mean()) >= TOLD_SHARE
+    parts = [part.frame[names] for part in (evidence.train, evidence.holdout, evidence.reference) if part is not None]
+    real = pd.concat(parts, ignore_index=True)
+    return len(real) > 0 and float((~real.duplicated(keep=False)).mean()) >= UNIQUE

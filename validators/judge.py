@@ -41,7 +41,8 @@ def judge(
         evidence: the rows before the court; not changed.
         seed: each check draws from its own stream under it, so same evidence and seed give the same report.
         on_step: progress.
-        validators: the checks to run; all that are registered, but for tests.
+        validators: the checks to run; all that are registered, but for tests. Of rows with pictures those are left out
+            that have nothing to say of them (`validators.applicable`).
 
     """
     began_s = time.perf_counter()
@@ -49,18 +50,18 @@ def judge(
     asked = thinned is not evidence
     evidence = replace(evidence, features=features_of(evidence, seed=seed))
     stated = replace(thinned, features=features_of(thinned, seed=seed)) if asked else evidence
-    asked_of = applicable(validators, evidence)
+    validators = applicable(evidence, validators)
     measurements: list[Measurement] = []
     timings_s: dict[str, float] = {}
-    for step, (name, validator) in enumerate(asked_of.items()):
+    for step, (name, validator) in enumerate(validators.items()):
         if on_step is not None:
-            on_step({"phase": name, "step": step, "steps": len(asked_of), "elapsed_s": time.perf_counter() - began_s})
+            on_step({"phase": name, "step": step, "steps": len(validators), "elapsed_s": time.perf_counter() - began_s})
         started_s = time.perf_counter()
         measurements += _run(name, validator, evidence if family_of(name) in AS_THEY_ARE else stated, seed)
         timings_s[name] = round(time.perf_counter() - started_s, 3)
     if on_step is not None:
         elapsed_s = time.perf_counter() - began_s
-        on_step({"phase": "done", "step": len(asked_of), "steps": len(asked_of), "elapsed_s": elapsed_s})
+        on_step({"phase": "done", "step": len(validators), "steps": len(validators), "elapsed_s": elapsed_s})
     return Report(
         measurements=tuple(measurements),
         policy=evidence.policy,

@@ -37,21 +37,35 @@ Need = Literal[
     "rows",
     "order",
     "canaries",
+    "images",
+    "images_and_labels",
+    "images_and_protected",
 ]
-OF_ROWS = frozenset(
-    {
-        "near_twins", "repeats", "excess_matches", "atypical_matches", "detectable_leak", "dcr_share", "group_matches",
-        "linkability", "controls", "membership", "membership_atypical",
-    }
-)  # fmt: skip
-"""What checks of whole rows measure. Where rows hold pictures these are asked, and so not required, only when their
-attributes tell rows apart (`validators.applicable`)."""
-
-OF_ATTRIBUTES = frozenset({"exact_copies", "singling_out"})
-"""What no report holds on rows that are pictures and nothing else."""
+IMAGE_NEEDS: frozenset[Need] = frozenset({"images", "images_and_labels", "images_and_protected"})
+IMAGE_SHARE = 8
+"""A check of pictures has an eighth of another check's share of `alarm`: together they live on the three shares that
+the checks of tables leave, so pictures change no judgement of a table."""
 
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
+
+ROWS_BY_CELLS: frozenset[str] = frozenset(
+    {
+        "repeats",
+        "excess_matches",
+        "atypical_matches",
+        "detectable_leak",
+        "dcr_share",
+        "group_matches",
+        "singling_out",
+        "linkability",
+        "controls",
+        "membership",
+        "membership_atypical",
+        "attribute_inference",
+    }
+)
+"""Measurements that take cells for the whole row: not required where it has a picture (`validators.applicable`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +239,103 @@ LIMITS: Mapping[str, Limit] = {
         bound=0.005,
         needs="target",
         reason="A p-value: of fresh rows one run in two hundred is refused; one wrong label in forty is tolerated.",
+    ),
+    "image_kid": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images",
+        reason="A tenth of the spread of real pictures: a lost class of ten is under it, blurred pictures beyond.",
+    ),
+    "image_frechet": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=3.0,
+        strict=2.0,
+        research=6.0,
+        needs="images",
+        reason="At 1,000 pictures a side, where chance alone gives 1; the interval at 300 takes a half.",
+    ),
+    "image_density": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.30,
+        strict=0.20,
+        research=0.50,
+        needs="images",
+        reason="Fresh pictures have about 1 and are known to a tenth at 300; pictures off the real ones lose it all.",
+    ),
+    "image_coverage": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the real pictures may have no near synthetic one where fresh ones have one.",
+    ),
+    "image_precision": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the pictures may lie off the real ones; the interval at 300 pictures takes a tenth.",
+    ),
+    "image_recall": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the real pictures may lie off the synthetic ones; at 300 the interval takes half.",
+    ),
+    "image_c2st": Limit(
+        family="fidelity",
+        direction="inside_is_better",
+        bound=(0.35, 0.95),
+        strict=(0.40, 0.85),
+        research=(0.30, 0.99),
+        needs="images",
+        reason="Networks' pictures are nearly always told apart by something; below half is what copies cause.",
+    ),
+    "image_agreement": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images_and_labels",
+        reason="A tenth of the labels may be wrong to the eye of a network; at 300 pictures the interval takes half.",
+    ),
+    "image_tstr": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images_and_labels",
+        reason="Who trains on synthetic pictures may be wrong on one real picture in ten more than after real ones.",
+    ),
+    "image_modes": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.0001,
+        needs="images",
+        reason="A p-value, within the share of `alarm` that a check of pictures has; a kind may be halved or doubled.",
+    ),
+    "image_sharpness": Limit(
+        family="fidelity",
+        direction="inside_is_better",
+        bound=(0.5, 2.0),
+        strict=(0.67, 1.5),
+        research=(0.25, 4.0),
+        needs="images",
+        reason="A ratio of power: a blur of one pixel halves the fine band, noise that the eye sees doubles it.",
     ),
     "exact_copies": Limit(
         family="privacy",
@@ -414,9 +525,27 @@ LIMITS: Mapping[str, Limit] = {
         needs="protected_and_target",
         reason="As `parity_shift`, in the fewer rows that have one outcome: fifty of a group are known to a fifth.",
     ),
+    "image_group_coverage": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.25,
+        strict=0.15,
+        research=0.40,
+        needs="images_and_protected",
+        reason="As `image_coverage`, in the fewer pictures of a group: 200 are known to a tenth.",
+    ),
+    "image_group_agreement": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.15,
+        strict=0.10,
+        research=0.25,
+        needs="images_and_protected",
+        reason="As `image_agreement`, in the fewer pictures of a group: 200 are known to a tenth.",
+    ),
 }
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
-PRESETS_VERSION = 2
+PRESETS_VERSION = 3
 """Raised with every change of `LIMITS` or of a default, so that old releases are held against their own presets."""
 KNOBS: Mapping[str, str] = {
     "alarm": "largest share of runs in which fresh real rows may be refused, over all checks",
@@ -509,12 +638,17 @@ class Policy:
         """Return the one-sided error of the good end of an interval when a check has `subjects` of them."""
         return self.alarm / self.checks / max(subjects, 1)
 
+    def alarm_share_of(self, name: str, subjects: int = 1) -> float:
+        """Return the same for the measurement `name`: checks of pictures have smaller shares (`IMAGE_SHARE`)."""
+        return self.alarm_share(subjects) / (IMAGE_SHARE if LIMITS[name].needs in IMAGE_NEEDS else 1)
+
     def required(self, columns: Iterable[tuple[Kind, Role]]) -> frozenset[str]:
         """Return the names that a report on a dataset with these columns must hold."""
         columns = list(columns)
         num_measured = sum(kind in MEASURED_KINDS for kind, _ in columns)
         target = any(role == "target" and kind in MEASURED_KINDS for kind, role in columns)
         protected = any(role == "protected" for _, role in columns)
+        images = any(kind == "image" for kind, _ in columns)
         has: dict[Need, bool] = {
             "always": True,
             "columns": num_measured >= 1,
@@ -527,11 +661,15 @@ class Policy:
             "canaries": False,  # planted or not: the sizes of the report say it (`validators.gate`)
             "protected_and_pairs": protected and num_measured >= 2,  # noqa: PLR2004 - a pair
             "protected_and_target": protected and any(role == "target" for _, role in columns),
+            "images": images,
+            "images_and_labels": images and any(kind in ("categorical", "boolean") for kind, _ in columns),
+            "images_and_protected": images and protected,
         }
-        found = frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
-        if any(kind == "image" for kind, _ in columns):
-            found -= OF_ROWS if num_measured else OF_ROWS | OF_ATTRIBUTES
-        return found
+        required = frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+        if not images:
+            return required
+        only_pictures = all(kind == "image" for kind, _ in columns)
+        return required - ROWS_BY_CELLS - ({"exact_copies"} if only_pictures else set()) - _average_of_one(num_measured)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, equal for equal policies."""
@@ -563,6 +701,11 @@ class Policy:
             limits=limits,
             **{knob: plain[knob] for knob in KNOBS},
         )
+
+
+def _average_of_one(num_measured: int) -> set[str]:
+    """Return the average over columns where a picture has one attribute: `column_shape` judges that."""
+    return {"kway_1"} if num_measured == 1 else set()
 
 
 def _bound_of(limit: Limit, preset: str) -> Bound:

@@ -12,6 +12,7 @@ from validators.bias.amplification import amplification
 from validators.bias.downstream import downstream
 from validators.bias.group_dependence import group_dependence
 from validators.bias.group_shape import group_shape
+from validators.bias.image_groups import image_groups
 from validators.bias.outcome import outcome
 from validators.bias.representation import representation
 from validators.contract import contract_rules
@@ -20,6 +21,12 @@ from validators.fidelity.association import association
 from validators.fidelity.c2st import c2st
 from validators.fidelity.coverage import coverage
 from validators.fidelity.dependence import dependence
+from validators.fidelity.image_c2st import image_c2st
+from validators.fidelity.image_distances import image_distances
+from validators.fidelity.image_labels import image_labels
+from validators.fidelity.image_modes import image_modes
+from validators.fidelity.image_neighbours import image_neighbours
+from validators.fidelity.image_sharpness import image_sharpness
 from validators.fidelity.kway import kway
 from validators.fidelity.lost_values import lost_values
 from validators.fidelity.missingness import missingness
@@ -53,6 +60,12 @@ VALIDATORS: dict[str, Validator] = {
     "fidelity.association": association,
     "fidelity.c2st": c2st,
     "fidelity.utility": utility,
+    "fidelity.image_distances": image_distances,
+    "fidelity.image_neighbours": image_neighbours,
+    "fidelity.image_c2st": image_c2st,
+    "fidelity.image_labels": image_labels,
+    "fidelity.image_modes": image_modes,
+    "fidelity.image_sharpness": image_sharpness,
     "privacy.excess_matches": excess_matches,
     "privacy.exact_copies": exact_copies,
     "privacy.group_matches": group_matches,
@@ -68,4 +81,5 @@ VALIDATORS: dict[str, Validator] = {
     "bias.group_shape": group_shape,
     "bias.amplification": amplification,
     "bias.downstream": downstream,
+    "bias.image_groups": image_groups,
 }
