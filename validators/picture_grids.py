@@ -23,6 +23,7 @@ from validators.privacy.neighbours import as_labels
 MOST_STRIPS = 12
 MOST_IN_STRIP, FEWEST_IN_STRIP = 12, 4
 MOST_SIDE = 64
+FLAT_SIDE = 16
 GRID_BYTES = 400_000
 """Of one side's pixels in a grid, before compression; a page stays below 2 MB."""
 
@@ -83,6 +84,16 @@ def grids(evidence: Evidence, seed: int) -> tuple[GridPicture, ...]:
         return ()
     by = _label_column(evidence)
     return tuple(_grid(column, by, evidence, seed) for column in evidence.schema.columns if column.kind == "image")
+
+
+def flat_pixels(part: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return pixels of at most `most` rows of the first image column, large pictures scaled down (float32 n D)."""
+    name = next(column.name for column in part.schema.columns if column.kind == "image")
+    rows = np.sort(rng.choice(len(part), size=min(most, len(part)), replace=False))
+    pixels = part.media[name][part.frame[name].to_numpy()[rows]]
+    scale = np.iinfo(pixels.dtype).max
+    small = thumbnails(pixels, most=FLAT_SIDE, top=scale).reshape(len(rows), -1)
+    return small.astype(np.float32) / 255
 
 
 def _label_column(evidence: Evidence) -> Column | None:

@@ -25,12 +25,15 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     if pictures.pairs is not None and len(pictures.pairs.names) > 1:
         found |= _pairs(pictures.pairs)
     if pictures.projection is not None:
+        of = pictures.projection.of
+        one = of.removesuffix("s")
         found["scatter"] = scatter(
-            pictures.projection.synthetic, pictures.projection.real, label="rows on a plane, real and synthetic"
+            pictures.projection.synthetic, pictures.projection.real, label=f"{of} on a plane, real and synthetic"
         )
+        found["scatter_heading"] = {"rows": "All columns at once", "pictures": "All pictures at once"}[of]
         found["scatter_note"] = (
-            "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both "
-            "clouds should have one shape: dots without shadow, or shadow without dots, are rows that one side knows."
+            f"Each dot is a {one}, laid on a plane so that like {of} lie together; the other side is its shadow. Both "
+            f"clouds should have one shape: dots without shadow, or shadow without dots, are {of} that one side knows."
         )
     found["privacy_figures"] = [
         *([_roc(pictures.distances)] if pictures.distances is not None else []),
