@@ -92,7 +92,7 @@ def test_large_pictures_are_read_as_learnt_tokens(shape: tuple[int, int, int], d
     ramp[labels == 1] = ramp[labels == 1][:, :, ::-1]
     images = ((ramp + 0.02 * rng.standard_normal(ramp.shape)).clip(0, 1) * top).astype(dtype)
     config = Config(width=32, depth=1, units=4, batch_size=8, device="cpu", precision="float32")
-    synthesizer, report = fitted(config, dataset(images, labels), 12, tmp_path)
+    synthesizer, report = fitted(config, dataset(images, labels), 25, tmp_path)
     assert any("learnt tokens" in note for note in report.notes)
     assert report.best is not None
     assert report.best < math.log2(top + 1)  # what equal chances of all levels would take
