@@ -70,7 +70,7 @@ class Config:
             and less various.
         temperature: of drawing; below 1 prefers likely pixels.
         max_epochs: where neither the budget nor the validation part ends training earlier.
-        ema_decay: of the averaged weights.
+        ema_decay: of the averaged weights; the falling rate averages too, so the mean is short.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping, 2,000 rows at most.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
@@ -92,7 +92,7 @@ class Config:
     guidance: float = 1.0
     temperature: float = 1.0
     max_epochs: int = 400
-    ema_decay: float = 0.998
+    ema_decay: float = 0.99
     patience: int = 8
     validation_share: float = 0.1
     device: str = "auto"
@@ -219,7 +219,6 @@ class AutoregressivePainter:
                 evaluate_every=max(FEWEST_STEPS_APART, min(rows.steps_per_epoch, 500)),
                 patience=config.patience,
                 ema_decay=config.ema_decay,
-                compile=True,
             ),
             seed=derive(seed, NAME, "train"),
             run_dir=run_dir,
