@@ -5,6 +5,7 @@ Importing this imports the native families, hence torch; SDV comes in only when 
 
 from generators.base import Family
 from generators.image import autoregressive as image_autoregressive
+from generators.image import gan as image_gan
 from generators.image import vae as image_vae
 from generators.sdv import copulagan, ctgan, gaussian_copula, tvae
 from generators.tabular import autoregressive, gan, vae
@@ -42,6 +43,14 @@ SYNTHESIZERS: dict[str, Family] = {
         build=image_vae.build,
         load=image_vae.load,
         summary=image_vae.SUMMARY,
+        conditions=True,
+        pictures=True,
+    ),
+    "image.gan": Family(
+        config=image_gan.Config,
+        build=image_gan.build,
+        load=image_gan.load,
+        summary=image_gan.SUMMARY,
         conditions=True,
         pictures=True,
     ),

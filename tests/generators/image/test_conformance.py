@@ -26,6 +26,7 @@ FEW = Budget(steps=6)  # enough to run every part of a fit
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "image.autoregressive": {"width": 32, "depth": 1, "units": 4, "batch_size": 16},
     "image.vae": {"width": 8, "top": 8, "latent": 2, "batch_size": 16},
+    "image.gan": {"width": 8, "latent": 8, "condition": 8, "batch_size": 16},
 }
 ODD: Mapping[str, tuple[tuple[int, int, int], type[np.uint8 | np.uint16]]] = {
     "37 x 53 grey": ((37, 53, 1), np.uint8),
