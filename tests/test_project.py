@@ -57,6 +57,23 @@ def test_help_loads_nothing_heavy() -> None:
     assert modules_after(code) & (HEAVY | {"pandas", "pyarrow"}) == set()
 
 
+def test_importing_the_judges_and_the_verifier_does_not_load_torch() -> None:
+    loaded = modules_after("import validators.judge, validators.registry, releases.verify, releases.report.page")
+    assert "torch" not in loaded
+    assert "validators" in loaded
+
+
+def test_the_networks_that_judge_pictures_are_imported_inside_functions_of_one_module() -> None:
+    importers = {
+        str(path.relative_to(ROOT))
+        for path in [*ROOT.glob("validators/**/*.py"), *ROOT.glob("releases/**/*.py"), *ROOT.glob("sources/**/*.py")]
+        if re.search(
+            r"^\s*(from validators\.features import networks|import torch|from torch)", path.read_text(), re.MULTILINE
+        )
+    }
+    assert importers == {"validators/features/column.py", "validators/features/networks.py"}
+
+
 def test_the_autoregressive_family_needs_only_what_bare_gpu_images_have() -> None:
     bare = {"torch", "numpy", "pandas", "scipy", "sklearn", "safetensors"}
     wanted = {re.split(r"[<>=\[; ]", line)[0].replace("-", "_").lower() for line in declared_dependencies()}

@@ -6,6 +6,7 @@ from sources.canaries import Canaries
 from sources.dataset import Dataset
 from sources.schema import Schema
 from sources.targets import Targets
+from validators.features.column import Features
 from validators.policy import Policy
 
 
@@ -23,6 +24,8 @@ class Evidence:
         policy: limits and knobs.
         targets: the law that the synthetic rows are stated to have in some columns, in place of that of the real ones;
             None where they are to be like these. `validators.stated_law` says what it changes.
+        features: the pictures through frozen networks, computed when asked for; made by the judge
+            (`validators.features.making`), None where there are no pictures.
 
     """
 
@@ -34,3 +37,4 @@ class Evidence:
     reference: Dataset | None = None
     canaries: Canaries | None = None
     targets: Targets | None = None
+    features: Features | None = None

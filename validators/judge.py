@@ -4,12 +4,14 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from sources.randomness import stream
 from validators.evidence import Evidence
+from validators.features.making import features_of
 from validators.gate import invalid
 from validators.measurement import Family, Measurement
 from validators.registry import VALIDATORS, Validator
@@ -42,7 +44,10 @@ def judge(
 
     """
     began_s = time.perf_counter()
-    stated = under_stated_law(evidence, seed=seed)
+    thinned = under_stated_law(evidence, seed=seed)
+    asked = thinned is not evidence
+    evidence = replace(evidence, features=features_of(evidence, seed=seed))
+    stated = replace(thinned, features=features_of(thinned, seed=seed)) if asked else evidence
     measurements: list[Measurement] = []
     timings_s: dict[str, float] = {}
     for step, (name, validator) in enumerate(validators.items()):
