@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
+from scipy import ndimage
 
 Must = Literal["refuse", "pass"]
 Disguise = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -97,7 +98,7 @@ def population(name: str, data: Path | None = None) -> PicturePopulation:
     pairs = [(part, part.replace("x", "y", 1)) for part in arrays[0].files if part.startswith("x")]
     images = np.concatenate([array[x] for array in arrays for x, _ in pairs])
     labels = np.concatenate([array[y] for array in arrays for _, y in pairs])
-    images = images[..., None] if images.ndim == 3 else images  # noqa: PLR2004 - N H W
+    images = images[..., None] if images.ndim == 3 else images
     return PicturePopulation(name=name, images=images, labels=labels.astype(str).astype(object))
 
 
@@ -178,6 +179,119 @@ DISGUISES: Mapping[str, Disguise] = {
     "jittered": jittered,
     "brightened": brightened,
 }
+
+
+# Leaks: pictures of train, plain or in disguise, among fresh ones.
+
+
+def leaked(disguise: Disguise, share: float) -> PictureRogue:
+    """Return the maker of fresh pictures of which `share`, at least 8, are pictures of train in a disguise."""
+
+    def make(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+        num = max(LEAST_LEAKED, round(share * len(draw.fresh.images)))
+        taken, place = (rng.choice(len(part.images), num, replace=False) for part in (draw.train, draw.fresh))
+        images, labels = draw.fresh.images.copy(), draw.fresh.labels.copy()
+        images[place], labels[place] = disguise(draw.train.images[taken], rng), draw.train.labels[taken]
+        memorised = np.zeros(len(images), dtype=bool)
+        memorised[place] = True
+        return Pictures(images=images, labels=labels, memorised=memorised)
+
+    return make
+
+
+# Unfaithful pictures, made of fresh ones.
+
+
+def fresh(draw: PictureDraw, _: np.random.Generator) -> Pictures:
+    """The perfect generator: real pictures that nobody saw."""
+    return draw.fresh
+
+
+def dropped(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+    """One class is missing, the others stand in for it."""
+    labels, counts = np.unique(draw.fresh.labels.astype(str), return_counts=True)
+    others = np.flatnonzero(draw.fresh.labels != labels[np.argsort(counts)[0]])
+    return draw.fresh.take(rng.choice(others, len(draw.fresh.images)) if len(labels) > 2 else others)
+
+
+def blurred(draw: PictureDraw, _: np.random.Generator) -> Pictures:
+    """Gaussian blur of a fourteenth of the side."""
+    images = draw.fresh.images.astype(float)
+    sigma = images.shape[1] / 14
+    blurry = ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
+    return _with(draw, _bytes(blurry))
+
+
+def collages(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+    """Four quarters of four pictures."""
+    images = draw.fresh.images.copy()
+    height, width = images.shape[1:3]
+    for rows in (slice(0, height // 2), slice(height // 2, height)):
+        for columns in (slice(0, width // 2), slice(width // 2, width)):
+            images[:, rows, columns] = images[rng.permutation(len(images)), rows, columns]
+    return _with(draw, images)
+
+
+def swapped(draw: PictureDraw, _: np.random.Generator) -> Pictures:
+    """Colours: red for blue. Grey: dark for light."""
+    images = draw.fresh.images
+    return _with(draw, images[..., ::-1].copy() if images.shape[3] > 1 else 255 - images)
+
+
+def repeated(draw: PictureDraw, _: np.random.Generator) -> Pictures:
+    """One fresh picture of each class, over and over."""
+    labels = draw.fresh.labels.astype(str)
+    first = {label: int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)}
+    return draw.fresh.take(np.array([first[label] for label in labels]))
+
+
+def mislabelled(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+    """Labels at random."""
+    return Pictures(images=draw.fresh.images, labels=rng.permutation(draw.fresh.labels), memorised=draw.fresh.memorised)
+
+
+def noise(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+    """Noise that has the mean and the deviation of each pixel."""
+    images = draw.fresh.images.astype(float)
+    return _with(draw, _bytes(rng.normal(images.mean(axis=0), images.std(axis=0), images.shape)))
+
+
+def averaged(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
+    """Each picture mixed half and half with another of its class."""
+    images, labels = draw.fresh.images.astype(float), draw.fresh.labels.astype(str)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        images[rows] = (images[rows] + images[rng.permutation(rows)]) / 2
+    return _with(draw, _bytes(images))
+
+
+LEAST_LEAKED = 8
+"""Fewer copies are not to be proved by any contrast: with fresh pictures half as many as train, chance has seven."""
+
+SHARES = (0.001, 0.01, 0.1)
+PRIVACY, FIDELITY = frozenset({"privacy"}), frozenset({"fidelity"})
+KINDS: Mapping[str, PictureKind] = {
+    "fresh real pictures": PictureKind(make=fresh, must="pass"),
+    **{
+        f"{share:.1%} {name}".replace(".0%", "%"): PictureKind(
+            make=leaked(disguise, share), must="refuse", families=PRIVACY
+        )
+        for share in SHARES
+        for name, disguise in DISGUISES.items()
+    },
+    "a class dropped": PictureKind(make=dropped, must="refuse", families=FIDELITY),
+    "blurred": PictureKind(make=blurred, must="refuse", families=FIDELITY),
+    "collages": PictureKind(make=collages, must="refuse", families=FIDELITY),
+    "channels swapped": PictureKind(make=swapped, must="refuse", families=FIDELITY),
+    "one picture repeated": PictureKind(make=repeated, must="refuse", families=FIDELITY),
+    "labels shuffled": PictureKind(make=mislabelled, must="refuse", families=FIDELITY | {"bias"}),
+    "noise": PictureKind(make=noise, must="refuse", families=FIDELITY),
+    "mixed in pairs": PictureKind(make=averaged, must="refuse", families=FIDELITY),
+}
+
+
+def _with(draw: PictureDraw, images: np.ndarray) -> Pictures:
+    return Pictures(images=images, labels=draw.fresh.labels, memorised=draw.fresh.memorised)
 
 
 def _pillow(image: np.ndarray) -> Pillow.Image:

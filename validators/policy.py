@@ -37,7 +37,15 @@ Need = Literal[
     "rows",
     "order",
     "canaries",
+    "images",
+    "images_and_labels",
+    "images_and_protected",
 ]
+IMAGE_NEEDS: frozenset[Need] = frozenset({"images", "images_and_labels", "images_and_protected"})
+IMAGE_SHARE = 8
+"""A check of pictures has an eighth of another check's share of `alarm`: together they live on the three shares that
+the checks of tables leave, so pictures change no judgement of a table."""
+
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
 
@@ -129,6 +137,13 @@ LIMITS: Mapping[str, Limit] = {
         bound=0.001,
         needs="columns",
         reason="A p-value, at the share of `alarm` that one check has; twice as many clusters as real are tolerated.",
+    ),
+    "image_repeats": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="images",
+        reason="A p-value, at the share of `alarm` that one check has; twice as many repeated as real are tolerated.",
     ),
     "missingness": Limit(
         family="fidelity",
@@ -311,6 +326,52 @@ LIMITS: Mapping[str, Limit] = {
         needs="canaries",
         reason="A p-value, at the share of `alarm` that one check has: rows that mean nothing must not be remembered.",
     ),
+    "image_matches": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="images",
+        reason="A p-value, at the share of `alarm` that one check has; six copies among any number cross it.",
+    ),
+    "image_leak": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.02,
+        strict=0.01,
+        research=0.05,
+        needs="images",
+        reason="As `detectable_leak`: one copied picture in fifty must have been seen, or nothing was shown.",
+    ),
+    "image_controls": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.0,
+        needs="images",
+        reason="A number of controls that misbehave: planted copies of these very pictures must be seen.",
+    ),
+    "image_group_matches": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="images_and_protected",
+        reason="A p-value, at the share of `alarm` that one check has: a small group's leak drowns in all pictures.",
+    ),
+    "image_copies": Limit(
+        family="privacy",
+        direction="higher_is_better",
+        bound=0.001,
+        needs="images",
+        reason="A p-value, at the share of `alarm` that one check has: small icons are equal by chance, photos never.",
+    ),
+    "image_membership": Limit(
+        family="privacy",
+        direction="lower_is_better",
+        bound=0.06,
+        strict=0.04,
+        research=0.12,
+        needs="images",
+        reason="Chance finds 0.01 of the members at that rate; the interval of 500 strangers takes four points.",
+    ),
     "representation": Limit(
         family="bias",
         direction="inside_is_better",
@@ -403,8 +464,27 @@ LIMITS: Mapping[str, Limit] = {
         reason="As `parity_shift`, in the fewer rows that have one outcome: fifty of a group are known to a fifth.",
     ),
 }
+OF_ROWS: frozenset[str] = frozenset(
+    {
+        "exact_copies",
+        "excess_matches",
+        "atypical_matches",
+        "detectable_leak",
+        "dcr_share",
+        "group_matches",
+        "singling_out",
+        "linkability",
+        "controls",
+        "membership",
+        "membership_atypical",
+        "attribute_inference",
+    }
+)
+"""Whether a row can be recognised: not required beside pictures, whose attributes may be nobody's
+(`validators.privacy.attributes_alone`). Four checks of pictures have the shares of `alarm` of four of these."""
+
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
-PRESETS_VERSION = 2
+PRESETS_VERSION = 3
 """Raised with every change of `LIMITS` or of a default, so that old releases are held against their own presets."""
 KNOBS: Mapping[str, str] = {
     "alarm": "largest share of runs in which fresh real rows may be refused, over all checks",
@@ -497,12 +577,17 @@ class Policy:
         """Return the one-sided error of the good end of an interval when a check has `subjects` of them."""
         return self.alarm / self.checks / max(subjects, 1)
 
+    def alarm_share_of(self, name: str, subjects: int = 1) -> float:
+        """Return the same for the measurement `name`: checks of pictures have smaller shares (`IMAGE_SHARE`)."""
+        return self.alarm_share(subjects) / (IMAGE_SHARE if LIMITS[name].needs in IMAGE_NEEDS else 1)
+
     def required(self, columns: Iterable[tuple[Kind, Role]]) -> frozenset[str]:
         """Return the names that a report on a dataset with these columns must hold."""
         columns = list(columns)
         num_measured = sum(kind in MEASURED_KINDS for kind, _ in columns)
         target = any(role == "target" and kind in MEASURED_KINDS for kind, role in columns)
         protected = any(role == "protected" for _, role in columns)
+        images = any(kind == "image" for kind, _ in columns)
         has: dict[Need, bool] = {
             "always": True,
             "columns": num_measured >= 1,
@@ -515,8 +600,13 @@ class Policy:
             "canaries": False,  # planted or not: the sizes of the report say it (`validators.gate`)
             "protected_and_pairs": protected and num_measured >= 2,  # noqa: PLR2004 - a pair
             "protected_and_target": protected and any(role == "target" for _, role in columns),
+            "images": images,
+            "images_and_labels": images and any(kind in ("categorical", "boolean") for kind, _ in columns),
+            "images_and_protected": images and protected,
         }
-        return frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+        return frozenset(name for name, limit in LIMITS.items() if has[limit.needs]) - (
+            OF_ROWS if images else frozenset()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, equal for equal policies."""

@@ -20,6 +20,7 @@ from validators.fidelity.association import association
 from validators.fidelity.c2st import c2st
 from validators.fidelity.coverage import coverage
 from validators.fidelity.dependence import dependence
+from validators.fidelity.image_repeats import image_repeats
 from validators.fidelity.kway import kway
 from validators.fidelity.lost_values import lost_values
 from validators.fidelity.missingness import missingness
@@ -29,10 +30,14 @@ from validators.fidelity.time_order import time_order
 from validators.fidelity.utility import utility
 from validators.measurement import Measurement
 from validators.privacy.attribute_inference import attribute_inference
+from validators.privacy.attributes_alone import of_attributes
 from validators.privacy.canaries import canaries
 from validators.privacy.controls import controls
 from validators.privacy.copies import exact_copies
 from validators.privacy.excess_matches import excess_matches
+from validators.privacy.image_copies import image_copies
+from validators.privacy.image_matches import image_matches
+from validators.privacy.image_membership import image_membership
 from validators.privacy.linkability import linkability
 from validators.privacy.membership import membership
 from validators.privacy.per_group import group_matches
@@ -53,15 +58,19 @@ VALIDATORS: dict[str, Validator] = {
     "fidelity.association": association,
     "fidelity.c2st": c2st,
     "fidelity.utility": utility,
-    "privacy.excess_matches": excess_matches,
-    "privacy.exact_copies": exact_copies,
-    "privacy.group_matches": group_matches,
-    "privacy.singling_out": singling_out,
-    "privacy.linkability": linkability,
-    "privacy.controls": controls,
+    "fidelity.image_repeats": image_repeats,
+    "privacy.excess_matches": of_attributes(excess_matches),
+    "privacy.exact_copies": of_attributes(exact_copies),
+    "privacy.group_matches": of_attributes(group_matches),
+    "privacy.singling_out": of_attributes(singling_out),
+    "privacy.linkability": of_attributes(linkability),
+    "privacy.controls": of_attributes(controls),
     "privacy.canaries": canaries,
-    "privacy.membership": membership,
-    "privacy.attribute_inference": attribute_inference,
+    "privacy.membership": of_attributes(membership),
+    "privacy.attribute_inference": of_attributes(attribute_inference),
+    "privacy.image_matches": image_matches,
+    "privacy.image_copies": image_copies,
+    "privacy.image_membership": image_membership,
     "bias.representation": representation,
     "bias.outcome": outcome,
     "bias.group_dependence": group_dependence,

@@ -41,7 +41,8 @@ def image_repeats(evidence: Evidence, rng: np.random.Generator) -> Sequence[Meas
     found = []
     for column in columns:
         parts = [part for part in (evidence.train, evidence.holdout, evidence.reference) if part is not None]
-        real, synthetic = np.concatenate([pictures_of(p, column) for p in parts]), pictures_of(evidence.synthetic, column)
+        real = np.concatenate([pictures_of(part, column) for part in parts])
+        synthetic = pictures_of(evidence.synthetic, column)
         num = min(len(real) // 2, len(synthetic), MAX_ROWS)
         order = rng.permutation(len(real))
         kept = [canonical(real[order[:num]]), canonical(synthetic[rng.permutation(len(synthetic))[:num]])]

@@ -141,7 +141,7 @@ def compared_pictures(pictures: np.ndarray, synthetic: np.ndarray, real: RealRow
 
 def pictures_of(dataset: Dataset, column: str) -> np.ndarray:
     """Return the pictures of the rows, uint8 or uint16 N H W C."""
-    return dataset.media[column][dataset.frame[column].to_numpy(dtype=np.int64)]
+    return np.asarray(dataset.media[column][dataset.frame[column].to_numpy(dtype=np.int64)])
 
 
 def ranked(still: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -207,9 +207,7 @@ def fewest_seen(comparison: Comparison, level: float) -> int | None:
 
 
 def natural_share(comparison: Comparison) -> float:
-    """Return the chance that a pair of equal pictures is one of train and synthetic: not of fresh and synthetic, not of
-    two real ones.
-    """
+    """Return the chance that a pair of equal pictures is of train and synthetic, not with fresh or of real ones."""
     num_train, num_real, num_synthetic = (
         int(comparison.real.is_train.sum()),
         len(comparison.pictures),

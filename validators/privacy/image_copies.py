@@ -1,8 +1,8 @@
 """Pictures of train that stand in the synthetic rows pixel for pixel, mirrored or not, against those of fresh rows.
 
 Pictures are compared by a hash of their pixels, the same for a picture and its mirror images; the tests are those of
-`copies`. A picture that two real rows share gives nobody away. Personal details aside, equal pictures of a camera are no
-chance, but small ones of few levels (icons, masks, eight by eight) are: hence the contrasts.
+`copies`. A picture that two real rows share gives nobody away. Equal pictures of a camera are no chance, but small ones
+of few levels (icons, masks, eight by eight) are: hence the contrasts.
 
 What it cannot see: anything but equal pixels (see `image_matches`).
 """
@@ -63,6 +63,6 @@ def image_copies(evidence: Evidence, _rng: np.random.Generator) -> Sequence[Meas
 
 def hashed(pictures: np.ndarray) -> np.ndarray:
     """Return a hash of each picture (N H W C), equal for those that are equal as they are or mirrored (object N)."""
-    views = (pictures, pictures[:, :, ::-1], pictures[:, ::-1])
+    views = [pictures[:, ::up, ::left] for up in (1, -1) for left in (1, -1)]
     digests = [[hashlib.sha256(one.tobytes()).hexdigest() for one in view] for view in views]
     return np.array([min(own) for own in zip(*digests, strict=True)], dtype=object)

@@ -125,7 +125,7 @@ def _leak(evidence: Evidence, comparison: Comparison, column: str, rng: np.rando
         low=0.0,
         high=fewest / num_train,
         n=num_train,
-        reading=f"{fewest} copied pictures of {num_train:,} in train would have been seen with probability {POWER:.2f}.",
+        reading=f"{fewest} plain copies of {num_train:,} pictures in train would have been seen (with power {POWER}).",
         policy=evidence.policy,
         detail={"pictures": fewest, "of": num_train, "power": POWER, "by_tail": sizes[0]},
     )

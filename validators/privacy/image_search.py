@@ -109,7 +109,7 @@ def search(real: np.ndarray, synthetic: np.ndarray, spaces: Spaces) -> Found:
     num = min(CANDIDATES, len(synthetic))
     still = nearest_still(real, synthetic, spaces, num)
     best = still[1].argmin(axis=1)
-    candidates = _coarse(real, synthetic, spaces.middle[COARSE], COARSE_WINDOWS, INNER, num)
+    candidates = _coarse(real, synthetic, spaces.middle[COARSE], COARSE_WINDOWS, INNER, num=num)
     gap, chosen, window = _finer(real, synthetic, spaces.middle[FINER], candidates)
     kept = np.argsort(gap, kind="stable")[: max(FULL_LEAST, round(FULL_SHARE * len(real)))]
     moved = np.full(len(real), np.inf)
@@ -137,7 +137,7 @@ def nearest_still(
 
     """
     views = (WHOLE, MIRRORED)
-    candidates = _coarse(real, synthetic, spaces.whole[COARSE], views, WHOLE, num, own_position)
+    candidates = _coarse(real, synthetic, spaces.whole[COARSE], views, WHOLE, num=num, own_position=own_position)
     space, grid = spaces.whole[FULL], grid_of(real, FULL)
     base = described(sampled(synthetic, WHOLE, grid), space)
     cosine = np.full(candidates.shape, -1.0)
@@ -156,7 +156,8 @@ def moved_pairs(real: np.ndarray, synthetic: np.ndarray, space: Space, window: n
     """Return the distances in full of aligned pairs (float32 N C H W each), the real ones moved as fits best (float N).
 
     Args:
-        real, synthetic: the pairs.
+        real: one of each pair.
+        synthetic: the other.
         space: of middles, in full.
         window: position in `FINER_WINDOWS` from which each pair's place is sought, in ever smaller steps (int N).
 
@@ -175,7 +176,7 @@ def moved_pairs(real: np.ndarray, synthetic: np.ndarray, space: Space, window: n
             cosine = np.einsum("nd,nd->n", query, base)
             better = cosine > best
             best[better], place[better] = cosine[better], tried[better]
-    return np.maximum(1 - best, 0.0)
+    return np.asarray(np.maximum(1 - best, 0.0))
 
 
 def _coarse(
@@ -184,6 +185,7 @@ def _coarse(
     space: Space,
     views: "tuple[Window, ...] | list[Window]",
     middle: Window,
+    *,
     num: int,
     own_position: np.ndarray | None = None,
 ) -> np.ndarray:

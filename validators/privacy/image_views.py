@@ -103,7 +103,8 @@ def sampling(cells: int, length: int, start: np.ndarray, share: np.ndarray) -> n
     Args:
         cells: of the grid.
         length: of the side, in pixels.
-        start, share: of the parts, in shares of the side (float N each).
+        start: of the parts, in shares of the side (float N).
+        share: of the side that each part has (float N).
 
     """
     extent = length * share[:, None]
