@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from sources.randomness import stream
+from validators.applicable import applicable
 from validators.evidence import Evidence
 from validators.features.making import features_of
 from validators.gate import invalid
@@ -40,7 +41,8 @@ def judge(
         evidence: the rows before the court; not changed.
         seed: each check draws from its own stream under it, so same evidence and seed give the same report.
         on_step: progress.
-        validators: the checks to run; all that are registered, but for tests.
+        validators: the checks to run; all that are registered, but for tests. Of rows with pictures those are left out
+            that have nothing to say of them (`validators.applicable`).
 
     """
     began_s = time.perf_counter()
@@ -48,6 +50,7 @@ def judge(
     asked = thinned is not evidence
     evidence = replace(evidence, features=features_of(evidence, seed=seed))
     stated = replace(thinned, features=features_of(thinned, seed=seed)) if asked else evidence
+    validators = applicable(evidence, validators)
     measurements: list[Measurement] = []
     timings_s: dict[str, float] = {}
     for step, (name, validator) in enumerate(validators.items()):

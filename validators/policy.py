@@ -49,6 +49,24 @@ the checks of tables leave, so pictures change no judgement of a table."""
 MEASURED_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime", "text")
 """Kinds whose cells the fidelity checks look at; identifiers carry no law and images have judges of their own."""
 
+ROWS_BY_CELLS: frozenset[str] = frozenset(
+    {
+        "repeats",
+        "excess_matches",
+        "atypical_matches",
+        "detectable_leak",
+        "dcr_share",
+        "group_matches",
+        "singling_out",
+        "linkability",
+        "controls",
+        "membership",
+        "membership_atypical",
+        "attribute_inference",
+    }
+)
+"""Measurements that take cells for the whole row: not required where it has a picture (`validators.applicable`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
@@ -228,6 +246,103 @@ LIMITS: Mapping[str, Limit] = {
         bound=0.005,
         needs="target",
         reason="A p-value: of fresh rows one run in two hundred is refused; one wrong label in forty is tolerated.",
+    ),
+    "image_kid": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images",
+        reason="A tenth of the spread of real pictures: a lost class of ten is under it, blurred pictures beyond.",
+    ),
+    "image_frechet": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=3.0,
+        strict=2.0,
+        research=6.0,
+        needs="images",
+        reason="At 1,000 pictures a side, where chance alone gives 1; the interval at 300 takes a half.",
+    ),
+    "image_density": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.30,
+        strict=0.20,
+        research=0.50,
+        needs="images",
+        reason="Fresh pictures have about 1 and are known to a tenth at 300; pictures off the real ones lose it all.",
+    ),
+    "image_coverage": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the real pictures may have no near synthetic one where fresh ones have one.",
+    ),
+    "image_precision": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the pictures may lie off the real ones; the interval at 300 pictures takes a tenth.",
+    ),
+    "image_recall": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.20,
+        strict=0.10,
+        research=0.35,
+        needs="images",
+        reason="At most a fifth of the real pictures may lie off the synthetic ones; at 300 the interval takes half.",
+    ),
+    "image_c2st": Limit(
+        family="fidelity",
+        direction="inside_is_better",
+        bound=(0.35, 0.95),
+        strict=(0.40, 0.85),
+        research=(0.30, 0.99),
+        needs="images",
+        reason="Networks' pictures are nearly always told apart by something; below half is what copies cause.",
+    ),
+    "image_agreement": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images_and_labels",
+        reason="A tenth of the labels may be wrong to the eye of a network; at 300 pictures the interval takes half.",
+    ),
+    "image_tstr": Limit(
+        family="fidelity",
+        direction="lower_is_better",
+        bound=0.10,
+        strict=0.05,
+        research=0.20,
+        needs="images_and_labels",
+        reason="Who trains on synthetic pictures may be wrong on one real picture in ten more than after real ones.",
+    ),
+    "image_modes": Limit(
+        family="fidelity",
+        direction="higher_is_better",
+        bound=0.0001,
+        needs="images",
+        reason="A p-value, within the share of `alarm` that a check of pictures has; a kind may be halved or doubled.",
+    ),
+    "image_sharpness": Limit(
+        family="fidelity",
+        direction="inside_is_better",
+        bound=(0.5, 2.0),
+        strict=(0.67, 1.5),
+        research=(0.25, 4.0),
+        needs="images",
+        reason="A ratio of power: a blur of one pixel halves the fine band, noise that the eye sees doubles it.",
     ),
     "exact_copies": Limit(
         family="privacy",
@@ -463,26 +578,25 @@ LIMITS: Mapping[str, Limit] = {
         needs="protected_and_target",
         reason="As `parity_shift`, in the fewer rows that have one outcome: fifty of a group are known to a fifth.",
     ),
+    "image_group_coverage": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.25,
+        strict=0.15,
+        research=0.40,
+        needs="images_and_protected",
+        reason="As `image_coverage`, in the fewer pictures of a group: 200 are known to a tenth.",
+    ),
+    "image_group_agreement": Limit(
+        family="bias",
+        direction="lower_is_better",
+        bound=0.15,
+        strict=0.10,
+        research=0.25,
+        needs="images_and_protected",
+        reason="As `image_agreement`, in the fewer pictures of a group: 200 are known to a tenth.",
+    ),
 }
-OF_ROWS: frozenset[str] = frozenset(
-    {
-        "exact_copies",
-        "excess_matches",
-        "atypical_matches",
-        "detectable_leak",
-        "dcr_share",
-        "group_matches",
-        "singling_out",
-        "linkability",
-        "controls",
-        "membership",
-        "membership_atypical",
-        "attribute_inference",
-    }
-)
-"""Whether a row can be recognised: not required beside pictures, whose attributes may be nobody's
-(`validators.privacy.attributes_alone`). Four checks of pictures have the shares of `alarm` of four of these."""
-
 PRESETS: tuple[str, ...] = ("standard", "strict", "research")
 PRESETS_VERSION = 3
 """Raised with every change of `LIMITS` or of a default, so that old releases are held against their own presets."""
@@ -604,9 +718,11 @@ class Policy:
             "images_and_labels": images and any(kind in ("categorical", "boolean") for kind, _ in columns),
             "images_and_protected": images and protected,
         }
-        return frozenset(name for name, limit in LIMITS.items() if has[limit.needs]) - (
-            OF_ROWS if images else frozenset()
-        )
+        required = frozenset(name for name, limit in LIMITS.items() if has[limit.needs])
+        if not images:
+            return required
+        only_pictures = all(kind == "image" for kind, _ in columns)
+        return required - ROWS_BY_CELLS - ({"exact_copies"} if only_pictures else set()) - _average_of_one(num_measured)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, equal for equal policies."""
@@ -638,6 +754,11 @@ class Policy:
             limits=limits,
             **{knob: plain[knob] for knob in KNOBS},
         )
+
+
+def _average_of_one(num_measured: int) -> set[str]:
+    """Return the average over columns where a picture has one attribute: `column_shape` judges that."""
+    return {"kway_1"} if num_measured == 1 else set()
 
 
 def _bound_of(limit: Limit, preset: str) -> Bound:

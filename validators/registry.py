@@ -12,6 +12,7 @@ from validators.bias.amplification import amplification
 from validators.bias.downstream import downstream
 from validators.bias.group_dependence import group_dependence
 from validators.bias.group_shape import group_shape
+from validators.bias.image_groups import image_groups
 from validators.bias.outcome import outcome
 from validators.bias.representation import representation
 from validators.contract import contract_rules
@@ -20,7 +21,13 @@ from validators.fidelity.association import association
 from validators.fidelity.c2st import c2st
 from validators.fidelity.coverage import coverage
 from validators.fidelity.dependence import dependence
+from validators.fidelity.image_c2st import image_c2st
+from validators.fidelity.image_distances import image_distances
+from validators.fidelity.image_labels import image_labels
+from validators.fidelity.image_modes import image_modes
+from validators.fidelity.image_neighbours import image_neighbours
 from validators.fidelity.image_repeats import image_repeats
+from validators.fidelity.image_sharpness import image_sharpness
 from validators.fidelity.kway import kway
 from validators.fidelity.lost_values import lost_values
 from validators.fidelity.missingness import missingness
@@ -30,7 +37,6 @@ from validators.fidelity.time_order import time_order
 from validators.fidelity.utility import utility
 from validators.measurement import Measurement
 from validators.privacy.attribute_inference import attribute_inference
-from validators.privacy.attributes_alone import of_attributes
 from validators.privacy.canaries import canaries
 from validators.privacy.controls import controls
 from validators.privacy.copies import exact_copies
@@ -58,16 +64,22 @@ VALIDATORS: dict[str, Validator] = {
     "fidelity.association": association,
     "fidelity.c2st": c2st,
     "fidelity.utility": utility,
+    "fidelity.image_distances": image_distances,
+    "fidelity.image_neighbours": image_neighbours,
+    "fidelity.image_c2st": image_c2st,
+    "fidelity.image_labels": image_labels,
+    "fidelity.image_modes": image_modes,
+    "fidelity.image_sharpness": image_sharpness,
     "fidelity.image_repeats": image_repeats,
-    "privacy.excess_matches": of_attributes(excess_matches),
-    "privacy.exact_copies": of_attributes(exact_copies),
-    "privacy.group_matches": of_attributes(group_matches),
-    "privacy.singling_out": of_attributes(singling_out),
-    "privacy.linkability": of_attributes(linkability),
-    "privacy.controls": of_attributes(controls),
+    "privacy.excess_matches": excess_matches,
+    "privacy.exact_copies": exact_copies,
+    "privacy.group_matches": group_matches,
+    "privacy.singling_out": singling_out,
+    "privacy.linkability": linkability,
+    "privacy.controls": controls,
     "privacy.canaries": canaries,
-    "privacy.membership": of_attributes(membership),
-    "privacy.attribute_inference": of_attributes(attribute_inference),
+    "privacy.membership": membership,
+    "privacy.attribute_inference": attribute_inference,
     "privacy.image_matches": image_matches,
     "privacy.image_copies": image_copies,
     "privacy.image_membership": image_membership,
@@ -77,4 +89,5 @@ VALIDATORS: dict[str, Validator] = {
     "bias.group_shape": group_shape,
     "bias.amplification": amplification,
     "bias.downstream": downstream,
+    "bias.image_groups": image_groups,
 }

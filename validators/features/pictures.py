@@ -20,14 +20,25 @@ def shrunk(images: np.ndarray) -> np.ndarray:
     h, w = shrunk_sides(height, width)
     whole = np.float32(np.iinfo(images.dtype).max)
     found = np.empty((len(images), h, w, channels), dtype=np.float32)
-    rows, columns = _means(height, h), _means(width, w)
     for first, part in _chunks(images):
-        values = part.astype(np.float32) / whole
-        if (h, w) != (height, width):
-            values = np.einsum("ah,nhwc->nawc", rows, values, optimize=True)
-            values = np.einsum("bw,nawc->nabc", columns, values, optimize=True)
-        found[first : first + len(part)] = values
+        found[first : first + len(part)] = averaged(part.astype(np.float32) / whole, h, w)
     return found
+
+
+def within(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Return pictures (float32 N H W C) averaged down to at most about `most` numbers each, the aspect ratio kept."""
+    _, height, width, channels = pixels.shape
+    scale = min(1.0, float(np.sqrt(most / (height * width * channels))))
+    return averaged(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def averaged(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return pictures (float32 N H W C) of `height` and `width`, each pixel the mean of what it covers."""
+    if (height, width) == pixels.shape[1:3]:
+        return pixels
+    rows, columns = _means(pixels.shape[1], height), _means(pixels.shape[2], width)
+    tall = np.einsum("ah,nhwc->nawc", rows, pixels, optimize=True)
+    return np.asarray(np.einsum("bw,nawc->nabc", columns, tall, optimize=True))
 
 
 def shrunk_sides(height: int, width: int) -> tuple[int, int]:

@@ -62,7 +62,9 @@ def kway(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
     sides = sides_of(evidence, rng)
     num_columns = len(sides.columns)
     orders = [k for k in (1, 2, 3) if k <= num_columns]
-    names = [(f"kway_{k}", "all rows") for k in orders] + [("column_shape", "worst column")] * (num_columns > 0)
+    # The one attribute of a picture has no others to be averaged with: `column_shape` judges it.
+    averaged = [k for k in orders if num_columns > 1 or not any(c.kind == "image" for c in evidence.schema.columns)]
+    names = [(f"kway_{k}", "all rows") for k in averaged] + [("column_shape", "worst column")] * (num_columns > 0)
     few = too_few(evidence, names)
     if few or not orders:
         return few
@@ -70,7 +72,8 @@ def kway(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:
     for k in orders:
         sets = column_sets(num_columns, k, rng)
         shortfall = shortfall_of(sides, sets)
-        found.append(_mean_accuracy(evidence, sides, k, sets, shortfall))
+        if k in averaged:
+            found.append(_mean_accuracy(evidence, sides, k, sets, shortfall))
         if k == 1:
             found.append(_worst_column(evidence, sides, sets, shortfall))
     return found

@@ -28,7 +28,7 @@ def gate_ends(
 
     The bad end is one-sided at `doubt`. The good end is so far out that two things hold when it is beyond the limit:
     the value is beyond the limit with one-sided error `doubt`, and it differs from what fresh real rows score with the
-    error `alarm_share`, simultaneous over checks and subjects. The farther the limit is from `reference`, the sooner
+    error `alarm_share_of`, simultaneous over checks and subjects. The farther the limit is from `reference`, the sooner
     the second follows from the first.
 
     Args:
@@ -44,7 +44,7 @@ def gate_ends(
     limit, direction = policy.limits[name], LIMITS[name].direction
     doubt, shared, alarm = (
         float(stats.norm.isf(error)) * se
-        for error in (policy.doubt, policy.doubt / subjects, policy.alarm_share(subjects))
+        for error in (policy.doubt, policy.doubt / subjects, policy.alarm_share_of(name, subjects))
     )
 
     def beyond(bound: float) -> float:
