@@ -13,7 +13,7 @@ from sources.schema import Schema
 
 FAMILIES = "image."
 """How the names of families that draw pictures begin; all others draw tables without any."""
-DEFAULT = CandidateSpec(kind="image.vae")
+DEFAULT = CandidateSpec(kind="image.autoregressive")
 MOST_FILES = 80_000
 """Pictures of a release that are files of their own: the manifest names each, and at most 16 MiB of it are read."""
 

@@ -325,7 +325,7 @@ class Spec(BaseModel):
     candidates: tuple[Candidate, ...] = Field(
         default=(CandidateSpec(kind="tabular.autoregressive"),),
         min_length=1,
-        description="synthesizers to try; left out: tabular.autoregressive, image.vae for pictures",
+        description="synthesizers to try; left out: tabular.autoregressive, image.* for pictures",
     )
     budget: BudgetSpec = Field(
         default_factory=lambda: BudgetSpec(minutes=5), description="for the fits of all candidates together"

@@ -43,7 +43,9 @@ from sources.storage import to_storage, write_table
 from sources.synthetic_mark import XMP
 from sources.targets import Targets
 from validators.evidence import Evidence
+from validators.features.making import features_of
 from validators.fidelity.c2st import c2st
+from validators.fidelity.image_c2st import image_c2st
 from validators.gate import Outcome, decide
 from validators.policy import Policy
 from validators.report import Report
@@ -297,14 +299,20 @@ def _rank(one: Tried) -> int:
 
 
 def _told_from_reference(one: Tried) -> float:
-    """Return how far the C2ST AUC against the reference part is from 0.5; infinite where it cannot be taken."""
+    """Return how far the C2ST AUC against the reference part is from 0.5; infinite where it cannot be taken.
+
+    Pictures are told by their features, of networks that half of the reference part has trained; rows by their cells.
+    """
     assert one.judgement is not None
     evidence = one.judgement.evidence
     if evidence is None or evidence.reference is None:
         return float("inf")
     there = replace(evidence, holdout=evidence.reference, reference=None)
     seed = one.judgement.report.seed
-    found = c2st(under_stated_law(there, seed=seed), stream(seed, "choose"))
+    there = under_stated_law(there, seed=seed)
+    there = replace(there, features=features_of(there, seed=seed))
+    rng = stream(seed, "choose")
+    found = image_c2st(there, rng) or c2st(there, rng)
     return abs(found[0].value - 0.5) if found and found[0].value is not None else float("inf")
 
 

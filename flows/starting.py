@@ -32,7 +32,7 @@ from validators.report_schema import report_schema
 
 SCHEMA_FILE = "understudy.schema.json"
 MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
-TRIED = ("image.vae",)
+TRIED = ("image.autoregressive", "image.gan")
 """The families that a spec for pictures begins with."""
 MINUTES: tuple[tuple[float, int], ...] = ((0, 5), (256, 3), (1024, 10), (4096, 15), (inf, 30))
 """Numbers in one picture, at most: minutes for the fits on two cores."""

@@ -56,6 +56,16 @@ def test_processes_make_the_same_bytes_as_the_run_itself(
     assert "done" in capsys.readouterr().out
 
 
+def test_pieces_of_pictures_are_smaller_and_never_tiny() -> None:
+    def pictures(side: int, storage: str) -> Schema:
+        return Schema(columns=(Column(name="scan", kind="image", shape=(side, side, 1), storage=storage),))  # type: ignore[arg-type]
+
+    assert sizes_of(70_000, pictures(28, "uint8"), None) == (70_000,)
+    assert sizes_of(40_000, pictures(128, "uint8"), None) == (2**14, 2**14, 40_000 - 2**15)
+    assert sizes_of(20_000, pictures(128, "uint16"), None)[0] == 2**13
+    assert sizes_of(3_000, pictures(4_000, "uint8"), None) == (1_024, 1_024, 952)
+
+
 def test_pieces_depend_on_the_rows_alone() -> None:
     assert sizes_of(2**17, PLAIN, None) == (2**17,)
     assert sizes_of(2**18 + 5, PLAIN, None) == (2**17, 2**17, 5)
