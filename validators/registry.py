@@ -26,6 +26,7 @@ from validators.fidelity.image_distances import image_distances
 from validators.fidelity.image_labels import image_labels
 from validators.fidelity.image_modes import image_modes
 from validators.fidelity.image_neighbours import image_neighbours
+from validators.fidelity.image_repeats import image_repeats
 from validators.fidelity.image_sharpness import image_sharpness
 from validators.fidelity.kway import kway
 from validators.fidelity.lost_values import lost_values
@@ -40,6 +41,9 @@ from validators.privacy.canaries import canaries
 from validators.privacy.controls import controls
 from validators.privacy.copies import exact_copies
 from validators.privacy.excess_matches import excess_matches
+from validators.privacy.image_copies import image_copies
+from validators.privacy.image_matches import image_matches
+from validators.privacy.image_membership import image_membership
 from validators.privacy.linkability import linkability
 from validators.privacy.membership import membership
 from validators.privacy.per_group import group_matches
@@ -66,6 +70,7 @@ VALIDATORS: dict[str, Validator] = {
     "fidelity.image_labels": image_labels,
     "fidelity.image_modes": image_modes,
     "fidelity.image_sharpness": image_sharpness,
+    "fidelity.image_repeats": image_repeats,
     "privacy.excess_matches": excess_matches,
     "privacy.exact_copies": exact_copies,
     "privacy.group_matches": group_matches,
@@ -75,6 +80,9 @@ VALIDATORS: dict[str, Validator] = {
     "privacy.canaries": canaries,
     "privacy.membership": membership,
     "privacy.attribute_inference": attribute_inference,
+    "privacy.image_matches": image_matches,
+    "privacy.image_copies": image_copies,
+    "privacy.image_membership": image_membership,
     "bias.representation": representation,
     "bias.outcome": outcome,
     "bias.group_dependence": group_dependence,

@@ -133,6 +133,14 @@ GLOSSARY: Mapping[str, Entry] = {
         remedy="Let the fit see more steps; a sampler that repeats itself, or a table that was padded, must be "
         "drawn anew.",
     ),
+    "image_repeats": Entry(
+        title="Repeated pictures",
+        unit="p",
+        meaning="How likely it is by chance that so many synthetic pictures are near copies of other synthetic "
+        "pictures, compared with real pictures among each other. Small means: a few pictures stand for many.",
+        remedy="Train longer or with more noise in the sampler; a generator that has collapsed onto a few pictures, or "
+        "a sample that was padded, must be drawn anew.",
+    ),
     "missingness": Entry(
         title="Missing cells",
         unit="p",
@@ -344,6 +352,51 @@ GLOSSARY: Mapping[str, Entry] = {
         "synthetic rows come as near to them as they do, compared with made-up rows that were not planted. Small "
         "means: rows are remembered.",
         remedy="The synthesizer remembers single rows: give it fewer steps, more dropout or more rows.",
+    ),
+    "image_matches": Entry(
+        title="Memorised pictures",
+        unit="p",
+        meaning="Whether training pictures are found again among the synthetic ones, as they stand, mirrored, moved, "
+        "cropped, compressed or with other brightness, more often than chance and than pictures the synthesizer never "
+        "saw. The number is the probability of so many or more if nothing had leaked: small is alarming.",
+        remedy="Stop training earlier, use augmentation and dropout, use more pictures; on a few hundred pictures "
+        "choose a smaller network. Look at the pictures whose positions the private report names.",
+    ),
+    "image_leak": Entry(
+        title="Smallest leak of pictures seen",
+        unit="percent",
+        meaning="The share of the training pictures that would have to be copied for the test to be nearly sure to see "
+        "it. A large share means: the test was too weak to show that nothing leaked.",
+        remedy="Set more pictures aside (holdout and reference), or give more pictures.",
+    ),
+    "image_controls": Entry(
+        title="Live controls of pictures",
+        unit="plain",
+        meaning="How many of the judges of pictures fail on these very pictures: copies planted among the synthetic "
+        "ones must be found, and no alarm may be raised where there is nothing to find.",
+        remedy="If planted copies are not found, or the split is not random, give more pictures or name the column "
+        "that says which pictures belong to one person (entity_key).",
+    ),
+    "image_group_matches": Entry(
+        title="Memorised pictures by group",
+        unit="p",
+        meaning="The same within each protected group, corrected for their number: a leak of the few pictures of a "
+        "small group drowns among all the others.",
+        remedy="As for memorised pictures; give more pictures of that group.",
+    ),
+    "image_copies": Entry(
+        title="Exact copies of pictures",
+        unit="p",
+        meaning="Whether training pictures stand among the synthetic ones pixel for pixel, mirrored or not, more often "
+        "than chance explains. Small is alarming.",
+        remedy="A generator that emits its training pictures must not be released: fewer steps, more augmentation.",
+    ),
+    "image_membership": Entry(
+        title="Membership by pictures",
+        unit="percent",
+        meaning="How many of the training pictures an attacker who holds the synthetic pictures would recognise as "
+        "training pictures, if he may be wrong about one in a hundred of the others. Guessing gives 1 %.",
+        remedy="Stop training earlier, use augmentation and dropout, or give more pictures.",
     ),
     "representation": Entry(
         title="Size of groups",

@@ -72,13 +72,13 @@ def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measu
     if not looks and not keys:
         return all_undecided(evidence, [("exact_copies", "all rows")], "No column can be compared: all are images.")
     fresh = np.flatnonzero(~real.is_train)
-    found = {what: _copied(real, evidence.synthetic.frame, columns) for what, columns in looks.items()}
+    found = {what: copied(real, evidence.synthetic.frame, columns) for what, columns in looks.items()}
     if real.entities is None:
         for what, look in found.items():
             if any(evidence.schema[name].pii is not None for name in looks[what]):
                 continue
-            second = _more_often_than_fresh(real.frame, fresh, evidence.synthetic.frame, looks[what])
-            third = _more_often_than_real(real, evidence.synthetic.frame, looks[what])
+            second = more_often_than_fresh(real.frame, fresh, evidence.synthetic.frame, looks[what])
+            third = more_often_than_real(real, evidence.synthetic.frame, looks[what])
             look["p"] = min(look["p"], max(second, WITNESS * look["p"]), third)
     columns = [c.name for c in evidence.schema.columns if c.kind not in ("id", "image")]
     if len(columns) >= LEAST_COLUMNS:
@@ -167,7 +167,7 @@ def _bare(cell: str) -> str:
     return re.sub(r"[\s()+/-]", "", cell).casefold()
 
 
-def _more_often_than_fresh(
+def more_often_than_fresh(
     frame: pd.DataFrame, fresh: np.ndarray, synthetic: pd.DataFrame, columns: Sequence[str]
 ) -> float:
     """Return the upper tail for synthetic rows that equal a row of train, against the `fresh` rows that do."""
@@ -177,7 +177,7 @@ def _more_often_than_fresh(
     return upper_tail(a, a + b, len(candidates) / (len(candidates) + len(fresh)))
 
 
-def _more_often_than_real(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> float:
+def more_often_than_real(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> float:
     """Return the upper tail for synthetic rows that equal a row of train, against real rows that equal another one.
 
     A fresh row has fewer rows of train to meet than a real row has others, so the chance is an upper bound; equal
@@ -235,7 +235,7 @@ def _holdout_seen(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str
     return {"p": upper_tail(a, a + b, weight / (1 + weight)), "only_synthetic": a, "only_train": b}
 
 
-def _copied(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
+def copied(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
     """Return how many real rows with an own value occur in `synthetic`, by part, and the upper tail for train."""
     codes, candidates = row_codes([real.frame, synthetic], columns)
     known = real.frame[columns[0]].notna().to_numpy(dtype=bool) if len(columns) == 1 else None
@@ -245,7 +245,7 @@ def _copied(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> 
 def _copied_codes(
     real: RealRows, codes: np.ndarray, candidates: np.ndarray, known: np.ndarray | None
 ) -> dict[str, float]:
-    """Return the counts of `_copied` for rows given as codes (int N, int M), of the `known` real ones (bool N)."""
+    """Return the counts of `copied` for rows given as codes (int N, int M), of the `known` real ones (bool N)."""
     single = np.bincount(codes)[codes] == 1
     if known is not None:
         single &= known
