@@ -113,9 +113,8 @@ def summary(found: pd.DataFrame) -> None:
         for (measure, subject), one in fresh.groupby(["name", "subject"], sort=False):
             ends = f"{one['low'].min():.3f}, {one['high'].max():.3f}"
             passed = (one["status"] == Status.PASS.value).mean()
-            print(
-                f"| `{measure}` | {subject} | {one['value'].mean():.3f} | {one['value'].std():.3f} | {ends} | {passed:.0%} |"
-            )
+            figures = f"{one['value'].mean():.3f} | {one['value'].std():.3f} | {ends} | {passed:.0%}"
+            print(f"| `{measure}` | {subject} | {figures} |")
 
 
 def _at(known: PicturePopulation, rows: np.ndarray) -> Pictures:
