@@ -105,8 +105,10 @@ def test_a_grid_fits_into_a_page(side: int, channels: int) -> None:
     frame = pd.DataFrame({"scan": np.arange(60), "sex": "f", "organ": [f"o{row % 12}" for row in range(60)]})
     rows = Dataset(frame=frame, schema=schema, media={"scan": noise})
     (grid,) = grids(replace(evidence_of([]), train=rows, synthetic=rows, schema=schema), seed=3)
-    assert max(grid.height, grid.width) <= 64
-    assert sum(len(one or "") for strip in grid.strips for one in (strip.synthetic, strip.real)) < 2_400_000
+    assert max(grid.height, grid.width) <= 48
+    evidence = replace(evidence_of([]), train=rows, holdout=rows, synthetic=rows, schema=schema)
+    sheets = [one or "" for strip in grid.strips for one in (strip.synthetic, strip.real)]
+    assert sum(map(len, [*sheets, *(one.sheet for one in nearest_pairs(evidence, seed=3))])) < 1_850_000
     assert isinstance(grid, GridPicture)
     with Pillow.open(io.BytesIO(b64decode(grid.strips[0].synthetic or ""))) as picture:
         assert picture.size == (grid.columns * (grid.width + GAP) - GAP, grid.height)
