@@ -1,7 +1,7 @@
 """Which checks of tables have something to say of rows that are pictures with attributes.
 
-A row with a picture is told from others by its picture, and checks of pictures judge whether it was copied, guessed or
-repeated. Checks that take the other cells for the whole row (was it copied, can it be singled out, linked, repeated)
+A row with a picture is told from others by its picture, and checks of pictures judge whether that was copied, guessed
+or repeated. Checks that take the other cells for the whole row (was it copied, can it be singled out, linked, repeated)
 conclude nothing from a label and a sex that hundreds share; they join in where cells alone tell nearly all rows apart,
 as they do in any table. All other checks of columns, relations and groups judge attributes as they judge tables.
 """

@@ -259,11 +259,11 @@ LIMITS: Mapping[str, Limit] = {
     "image_frechet": Limit(
         family="fidelity",
         direction="lower_is_better",
-        bound=3.0,
-        strict=2.0,
-        research=6.0,
+        bound=4.0,
+        strict=3.0,
+        research=8.0,
         needs="images",
-        reason="At 1,000 pictures a side, where chance alone gives 1; the interval at 300 takes a half.",
+        reason="At 300 pictures a side, where chance alone gives 1 and the interval of a few hundred takes up to 2.",
     ),
     "image_density": Limit(
         family="fidelity",
@@ -304,9 +304,9 @@ LIMITS: Mapping[str, Limit] = {
     "image_c2st": Limit(
         family="fidelity",
         direction="inside_is_better",
-        bound=(0.35, 0.95),
-        strict=(0.40, 0.85),
-        research=(0.30, 0.99),
+        bound=(0.30, 0.95),
+        strict=(0.35, 0.85),
+        research=(0.20, 0.99),
         needs="images",
         reason="Networks' pictures are nearly always told apart by something; below half is what copies cause.",
     ),

@@ -1,8 +1,9 @@
-"""`image.autoregressive`: an exact likelihood of every pixel, by a causal transformer over cells of pixels.
+"""`image.autoregressive`: the likelihood of a picture, pixel by pixel, by a causal transformer over cells of pixels.
 
 A pixel is written in symbols of few categories (`levels`), a picture is cut into square cells (`cells`), a causal
 transformer reads the cells row by row, and a light autoregression fills each one (`autoregressive_networks`). So a
 picture of 28 x 28 is 49 steps of a transformer instead of 784, and its likelihood is still exact, in bits a value.
+Pictures of more than `MOST_PIXEL_SYMBOLS` are read as learnt tokens instead (`symbols`), and the figure is a bound.
 
 # N pictures, B batch, H height, W width, C channels, T tokens of a row's attributes, D symbols of a cell
 """
@@ -16,18 +17,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.base import Budget, GeneratorInputError, OnStep
 from generators.device import BFLOAT16, Device
 from generators.image.autoregressive_networks import CellTransformer, draw_cells
-from generators.image.cells import Cells
 from generators.image.levels import LevelCode, fit_levels
 from generators.image.painter import Art, Form, Painted, Pictures
+from generators.image.symbols import LearntSymbols, PixelSymbols
 from generators.image.synthesizer import ImageSynthesizer
 from generators.nn.attributes import hidden
 from generators.nn.causal import HEAD_WIDTH
-from generators.training import loop
+from generators.training import checkpoint, loop
 from generators.training.batches import ShuffledRows
 from generators.training.matrix_momentum import MatrixMomentum
 from generators.training.streams import isolated_rng
@@ -40,6 +41,11 @@ SUMMARY = (
 SIDES = (4, 2, 1)  # of a cell, the first that a picture is large enough for
 FEWEST_CELLS = 4  # along the shorter side of a picture
 MOST_SYMBOLS = 64  # in a cell
+MOST_PIXEL_SYMBOLS = 8_192  # of a picture that is read as it is: 64 x 64 grey, 32 x 32 in colour, both of 8 bits
+LEARNT_SIDE, LEARNT_WIDTH = 2, (64, 128)  # places on a side of a cell; features of the convolutions, CPU and GPU
+MANY_ROWS = 10_000  # above which dropout costs more than it gains, and a wider transformer learns in time
+WIDTHS_CPU, WIDTHS_GPU = (128, 192), (256, 512)  # for few and many pictures
+FEWEST_STEPS_APART = 40  # validations: few pictures are learnt by heart soon
 VALIDATION_ROWS = 100  # in one piece of the validation part
 MOST_DRAWN = 500  # pictures drawn at a time: what a step of them needs stays in the cache of a CPU
 
@@ -49,7 +55,7 @@ class Config:
     """What a spec may set, as in `candidates: [{kind: image.autoregressive, guidance: 1.5}]`.
 
     Args:
-        side: of a cell in pixels; None chooses by the size of the pictures.
+        side: of a cell in pixels, or in places of learnt tokens; None chooses by the size of the pictures.
         width: of the transformer, a multiple of 32; None chooses by the number of pictures and the device.
         depth: of the transformer, in blocks.
         units: hidden units for each symbol of a cell.
@@ -64,7 +70,7 @@ class Config:
             and less various.
         temperature: of drawing; below 1 prefers likely pixels.
         max_epochs: where neither the budget nor the validation part ends training earlier.
-        ema_decay: of the averaged weights.
+        ema_decay: of the averaged weights; the falling rate averages too, so the mean is short.
         patience: validations without a new best before the rate falls.
         validation_share: part of the training rows for early stopping, 2,000 rows at most.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
@@ -86,7 +92,7 @@ class Config:
     guidance: float = 1.0
     temperature: float = 1.0
     max_epochs: int = 400
-    ema_decay: float = 0.998
+    ema_decay: float = 0.99
     patience: int = 8
     validation_share: float = 0.1
     device: str = "auto"
@@ -133,10 +139,20 @@ def load(path: Path, *, device: str | None = None) -> ImageSynthesizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The architecture: a function of the pictures' form and number, the configuration and the device alone."""
+    """The architecture: a function of the pictures' form and number, the configuration and the device alone.
 
-    code: LevelCode
+    Args:
+        code: how a pixel is written; None where tokens are learnt.
+        side: of a cell, in pixels or in places.
+        tokens_width: features of the convolutions that learn tokens.
+        width, depth, units, embedding, dropout: of the transformer.
+        batch_size: pictures a step.
+
+    """
+
+    code: LevelCode | None
     side: int
+    tokens_width: int
     width: int
     depth: int
     units: int
@@ -144,19 +160,18 @@ class Plan:
     dropout: float
     batch_size: int
 
-    def cells(self, form: Form) -> Cells:
-        """Return how pictures are cut."""
-        height, width, _ = form.shape
-        return Cells(height=height, width=width, symbols=len(self.code.sizes), side=self.side)
-
-    def network(self, form: Form) -> CellTransformer:
-        """Return the network with fresh weights."""
-        cells = self.cells(form)
-        return CellTransformer(
-            rows=cells.rows,
-            columns=cells.columns,
-            sizes=self.code.sizes * self.side**2,
-            inside=cells.inside(),
+    def networks(self, form: Form, *, with_encoder: bool) -> tuple[PixelSymbols | LearntSymbols, CellTransformer]:
+        """Return both, with fresh weights."""
+        symbols: PixelSymbols | LearntSymbols
+        if self.code is None:
+            symbols = LearntSymbols(form, self.side, self.tokens_width, with_encoder=with_encoder)
+        else:
+            symbols = PixelSymbols(form, self.code, self.side)
+        return symbols, CellTransformer(
+            rows=symbols.cells.rows,
+            columns=symbols.cells.columns,
+            sizes=symbols.sizes * self.side**2,
+            inside=symbols.cells.inside(),
             attributes=form.sizes,
             ranks=form.ranks,
             width=self.width,
@@ -171,10 +186,9 @@ class AutoregressivePainter:
     """A `generators.image.painter.Painter`."""
 
     def __init__(self, config: Config, form: Form, device: Device) -> None:
-        """Remember what pictures look like; the network is built in `fit`."""
+        """Remember what pictures look like; the networks are built in `fit`."""
         self.config, self.form, self.device = config, form, device
-        self._fitted: tuple[Plan, CellTransformer] | None = None
-        self._drawing: CellTransformer | None = None
+        self._fitted: tuple[Plan, PixelSymbols | LearntSymbols, CellTransformer] | None = None
 
     def fit(
         self, pictures: Pictures, *, seed: int, budget: Budget, run_dir: Path, on_step: OnStep, spent_s: float
@@ -184,115 +198,132 @@ class AutoregressivePainter:
         learn, check = np.flatnonzero(~pictures.held), np.flatnonzero(pictures.held)
         plan = plan_of(config, fit_levels(pictures.images), form, len(learn), device)
         with isolated_rng(derive(seed, NAME, "network"), torch.device("cpu")):
-            network = plan.network(form)
-        network.to(device.torch)
-        cells = torch.from_numpy(plan.cells(form).cut(plan.code.encode(pictures.images))).to(device.torch)
+            symbols, transformer = plan.networks(form, with_encoder=True)
+        networks = nn.ModuleDict({"symbols": symbols, "transformer": transformer}).to(device.torch)
+        seen = symbols.held(pictures.images, device.torch)
         tokens = torch.from_numpy(pictures.tokens).to(device.torch)
         rows = ShuffledRows(len(learn), plan.batch_size, seed=derive(seed, NAME, "batches"))
         row_numbers = torch.from_numpy(learn)
 
         def batch_of(picked: Tensor) -> tuple[Tensor, Tensor]:
-            return cells[picked].long(), tokens[picked]
+            return seen(picked), tokens[picked.to(device.torch)]
 
-        pieces = torch.from_numpy(check).to(device.torch).tensor_split(-(-len(check) // VALIDATION_ROWS) or 1)
+        pieces = torch.from_numpy(check).tensor_split(-(-len(check) // VALIDATION_ROWS) or 1)
         trained = loop.train(
-            self._recipe(network, identity=pictures.identity(NAME, config)),
-            lambda step: batch_of(row_numbers[rows(step)].to(device.torch)),
+            self._recipe(networks, symbols, transformer, identity=pictures.identity(NAME, config)),
+            lambda step: batch_of(row_numbers[rows(step)]),
             [batch_of(piece) for piece in pieces] if len(check) else [],
             loop.TrainingConfig(
                 max_steps=budget.steps or config.max_epochs * rows.steps_per_epoch,
                 budget=budget,
-                evaluate_every=max(100, min(rows.steps_per_epoch, 500)),
+                evaluate_every=max(FEWEST_STEPS_APART, min(rows.steps_per_epoch, 500)),
                 patience=config.patience,
                 ema_decay=config.ema_decay,
-                compile=True,
             ),
             seed=derive(seed, NAME, "train"),
             run_dir=run_dir,
             on_step=on_step,
             spent_s=spent_s,
         )
-        self._fitted = (plan, network.eval())
+        networks.eval()
+        self._fitted = (plan, symbols, transformer)
+        exact = plan.code is not None
         return Painted(
             trained=trained,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            parameters=sum(parameter.numel() for parameter in networks.parameters()),
             loss_unit="bits per dimension",
+            notes=()
+            if exact
+            else (
+                "The pictures are read as learnt tokens: the bits per dimension are a bound, and fine grain is lost.",
+            ),
         )
 
-    def _recipe(self, network: CellTransformer, *, identity: str) -> loop.Recipe:
-        """Return one phase: the negative log-likelihood in bits a value."""
+    def _recipe(
+        self,
+        networks: nn.ModuleDict,
+        symbols: PixelSymbols | LearntSymbols,
+        transformer: CellTransformer,
+        *,
+        identity: str,
+    ) -> loop.Recipe:
+        """Return a phase for the transformer, and one for learnt tokens: negative log-likelihoods in bits a value."""
         config, sizes = self.config, self.form.sizes
         bits = 1 / (self.form.num_values * math.log(2))
 
-        def validate(batch: tuple[Tensor, Tensor], _: torch.Generator) -> Tensor:
-            mean: Tensor = network.nats(*batch).mean() * bits
+        def likelihood(batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+            tokens = hidden(batch[1], sizes, config.hide, generator)
+            mean: Tensor = transformer.nats(symbols.read(batch[0]), tokens).mean() * bits
             return mean
 
-        def loss(batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-            cells, tokens = batch
-            mean: Tensor = network.nats(cells, hidden(tokens, sizes, config.hide, generator)).mean() * bits
+        def lost(batch: tuple[Tensor, Tensor], _: torch.Generator) -> Tensor:
+            nats = symbols.lost_nats(batch[0])
+            assert nats is not None
+            return nats.mean() * bits
+
+        def validate(batch: tuple[Tensor, Tensor], _: torch.Generator) -> Tensor:
+            nats, lost_nats = transformer.nats(symbols.read(batch[0]), batch[1]), symbols.lost_nats(batch[0])
+            mean: Tensor = (nats if lost_nats is None else nats + lost_nats).mean() * bits
             return mean
 
         optimizer = MatrixMomentum(
-            *network.hidden_and_others(),
+            *transformer.hidden_and_others(),
             matrix_rate=config.matrix_rate,
             rate=config.learning_rate,
             weight_decay=config.weight_decay,
             precision=torch.bfloat16 if self.device.precision == BFLOAT16 else torch.float32,
         )
-        return loop.Recipe(
-            networks=network,
-            phases=[loop.Phase("likelihood", optimizer, loss)],
-            validate=validate,
-            device=self.device,
-            identity=identity,
-        )
+        phases = [loop.Phase("likelihood", optimizer, likelihood)]
+        if isinstance(symbols, LearntSymbols):
+            of_tokens = torch.optim.AdamW(symbols.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+            phases.append(loop.Phase("tokens", of_tokens, lost))
+        return loop.Recipe(networks=networks, phases=phases, validate=validate, device=self.device, identity=identity)
 
     def draw(self, tokens: Tensor, *, seed: int) -> np.ndarray:
         """See `generators.image.painter.Painter.draw`."""
         assert self._fitted is not None
-        plan, network = self._fitted
-        if self._drawing is None:  # rounded once, not at each of some thousand products; a CPU gains nothing by it
-            rounded = self.device.is_gpu and self.device.precision == BFLOAT16
-            self._drawing = copy.deepcopy(network).to(torch.bfloat16 if rounded else torch.float32).eval()
+        _, symbols, transformer = self._fitted
+        device = self.device.torch
+        if self.device.is_gpu and self.device.precision == BFLOAT16:  # rounded once; a CPU gains nothing by it
+            transformer = copy.deepcopy(transformer).to(torch.bfloat16)
         generator = torch.Generator()
         generator.manual_seed(seed)
-        drawn = np.empty((len(tokens), *network.inside.shape), dtype=np.uint8)
+        images = np.empty((len(tokens), *self.form.shape), dtype=np.uint8 if self.form.levels == 2**8 else np.uint16)
         for start in range(0, len(tokens), MOST_DRAWN):
-            piece = tokens[start : start + MOST_DRAWN].to(self.device.torch)
-            uniforms = torch.rand((len(piece), *network.inside.shape), generator=generator).to(self.device.torch)
+            piece = tokens[start : start + MOST_DRAWN].to(device)
+            uniforms = torch.rand((len(piece), *transformer.inside.shape), generator=generator).to(device)
             cells = draw_cells(
-                self._drawing,
-                piece,
-                uniforms,
-                guidance=self.config.guidance,
-                temperature=self.config.temperature,
+                transformer, piece, uniforms, guidance=self.config.guidance, temperature=self.config.temperature
             )
-            drawn[start : start + MOST_DRAWN] = cells.to(torch.uint8).cpu().numpy()
-        return plan.code.decode(plan.cells(self.form).joined(drawn))
+            images[start : start + MOST_DRAWN] = symbols.pictures(cells)
+        return images
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """See `generators.image.painter.Painter.tensors`."""
+        """See `generators.image.painter.Painter.tensors`; what reads pictures is left out."""
         assert self._fitted is not None
-        return self._fitted[1].state_dict()
+        _, symbols, transformer = self._fitted
+        kept = {name: tensor for name, tensor in symbols.state_dict().items() if not name.startswith("encoder.")}
+        return {**checkpoint.named("symbols", kept), **checkpoint.named("transformer", transformer.state_dict())}
 
     def to_json(self) -> dict[str, Any]:
         """See `generators.image.painter.Painter.to_json`."""
         assert self._fitted is not None
         plan = self._fitted[0]
-        return {**asdict(plan), "code": plan.code.to_json()}
+        return {**asdict(plan), "code": None if plan.code is None else plan.code.to_json()}
 
     @staticmethod
     def load(
         config: Config, form: Form, device: Device, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
     ) -> "AutoregressivePainter":
         """Return the painter whose `tensors` and `to_json` these are."""
-        plan = Plan(**{**state, "code": LevelCode.from_json(state["code"])})
+        code = state["code"]
+        plan = Plan(**{**state, "code": None if code is None else LevelCode.from_json(code)})
         with isolated_rng(0, torch.device("cpu")):  # the weights are replaced; construction draws some
-            network = plan.network(form)
-        network.load_state_dict(dict(tensors))
+            symbols, transformer = plan.networks(form, with_encoder=False)
+        symbols.load_state_dict(checkpoint.under("symbols", tensors))
+        transformer.load_state_dict(checkpoint.under("transformer", tensors))
         painter = AutoregressivePainter(config, form, device)
-        painter._fitted = (plan, network.to(device.torch).eval())
+        painter._fitted = (plan, symbols.to(device.torch).eval(), transformer.to(device.torch).eval())
         return painter
 
 
@@ -301,18 +332,21 @@ ART = Art(name=NAME, config=Config, begin=AutoregressivePainter, load=Autoregres
 
 def plan_of(config: Config, code: LevelCode, form: Form, num_rows: int, device: Device) -> Plan:
     """Return the architecture for `num_rows` pictures of this form."""
-    shorter = min(form.shape[:2])
-    fitting = [side for side in SIDES if side * FEWEST_CELLS <= shorter and side**2 * len(code.sizes) <= MOST_SYMBOLS]
-    many = 10_000
-    width = (512 if device.is_gpu else 192) if num_rows > many else (256 if device.is_gpu else 128)
-    most = 256 if device.is_gpu else 64
+    height, width, _ = form.shape
+    per_pixel = len(code.sizes)
+    fitting = [
+        side for side in SIDES if side * FEWEST_CELLS <= min(height, width) and side**2 * per_pixel <= MOST_SYMBOLS
+    ]
+    exact = height * width * per_pixel <= MOST_PIXEL_SYMBOLS
+    many = num_rows > MANY_ROWS
     return Plan(
-        code=code,
-        side=config.side or (fitting[0] if fitting else 1),
-        width=config.width or width,
+        code=code if exact else None,
+        side=config.side or ((fitting or [1])[0] if exact else LEARNT_SIDE),
+        tokens_width=LEARNT_WIDTH[device.is_gpu],
+        width=config.width or (WIDTHS_GPU if device.is_gpu else WIDTHS_CPU)[many],
         depth=config.depth,
         units=config.units,
         embedding=config.embedding,
-        dropout=(0.0 if num_rows > many else 0.1) if config.dropout is None else config.dropout,
-        batch_size=max(1, min(config.batch_size or most, num_rows // 2)),
+        dropout=(0.0 if many else 0.1) if config.dropout is None else config.dropout,
+        batch_size=max(1, min(config.batch_size or (256 if device.is_gpu else 64), num_rows // 2)),
     )

@@ -27,7 +27,7 @@ from generators.image.gan_augment import Augmentation
 from generators.image.gan_losses import MEASURE_EVERY, Batch, Game
 from generators.image.gan_networks import GROUP, Architecture, Discriminator, Generator
 from generators.image.painter import Art, Form, Painted, Pictures
-from generators.image.pixels import Held, cropped, padded, to_pixels
+from generators.image.pixels import LEVELS, Held, cropped, padded, to_pixels
 from generators.image.random_features import RandomFeatures
 from generators.image.synthesizer import ImageSynthesizer
 from generators.training import loop
@@ -44,6 +44,7 @@ MANY_ROWS = 10_000  # pictures of which augmentation begins at none
 FULL_AFTER = (10_000, 500_000)  # pictures shown, at least and at most, until augmentation can be certain
 FULL_EPOCHS = 40  # the same in passes over the training rows
 WATCHED_ROWS = 4_000  # pictures that features are whitened by and labels read off by, at most
+ROUNDED = "levels of 16 bits are drawn as continuous numbers and rounded: the last bits are noise"
 DRAWN_PIECE = 256  # pictures at a time while watching
 
 
@@ -56,7 +57,7 @@ class Config:
         depth: blocks on each grid; None chooses by the device.
         latent: numbers of noise that a picture is made of.
         condition: numbers that the attributes become.
-        penalty: gamma, the weight of the discriminator's gradient penalties.
+        penalty: gamma, the weight of the discriminator's gradient penalties at the beginning; it falls to a tenth.
         penalised: share of every fourth batch that they are estimated from.
         hide: share of a batch that sees no attributes in training.
         augment: probability of changing what the discriminator sees; None adapts it to overfitting.
@@ -193,7 +194,10 @@ class GanPainter:
             trained=trained,
             parameters=sum(parameter.numel() for parameter in networks.parameters()),
             loss_unit=gan_watch.UNIT,
-            notes=() if watch is None else watch.notes(trained.collapsed_step, trained.kept_step),
+            notes=(
+                *gan_watch.notes(trained.history, trained.collapsed_step, trained.kept_step),
+                *((ROUNDED,) if form.levels > LEVELS[np.dtype(np.uint8)] else ()),
+            ),
         )
 
     def draw(self, tokens: Tensor, *, seed: int) -> np.ndarray:

@@ -16,8 +16,7 @@ SHIFT = 1 / 8  # of a side, at most
 CUT = 1 / 2  # side of the hidden rectangle
 BRIGHTNESS, CONTRAST = 0.4, 0.3  # at most: added, and as a factor's distance from 1
 TARGET = 0.3  # share of the discriminator's advantage on real pictures that is lost on held-out ones
-MEMORY = 0.9  # of the running means, a measurement
-
+MEMORY = 0.98  # of the running means, a measurement: scores of one batch say little where both are close
 GREY = 0.0  # of what is hidden
 
 

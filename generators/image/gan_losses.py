@@ -29,6 +29,7 @@ from generators.image.gan_networks import Discriminator, Generator
 from generators.nn.attributes import hidden
 
 PENALTY_EVERY = 4  # steps between penalties
+FADED, FADE_STEPS = 0.1, 4_000  # gamma falls to a tenth, as in the paper, over these steps
 MEASURE_EVERY = 4  # steps between looks at held-out pictures
 MOST_ADVANTAGE = 40.0  # of a real picture's score in the exponent: what is above has lost its slope to rounding anyway
 
@@ -60,7 +61,7 @@ class Game:
         augmentation: between pictures and discriminator.
         pictures: where they come from.
         sizes: number of tokens at each position, for hiding attributes.
-        penalty: gamma.
+        penalty: gamma at the beginning.
         penalised: share of every fourth batch that the penalties are estimated from.
         hide: share of a batch that sees no attributes.
 
@@ -92,9 +93,8 @@ class Game:
             count = max(1, round(len(rows) * self.penalised))
             some = torch.cat([shown[:count], shown[len(rows) : len(rows) + count]]).detach()
             slopes = squared_slopes(self.d_net, some, tokens[:count].repeat(2, 1))
-            loss = (
-                loss + PENALTY_EVERY * self.penalty * slopes.mean()
-            )  # half of the sum of both kinds' means is the mean of all
+            gamma = self.penalty * FADED ** min(step / FADE_STEPS, 1.0)
+            loss = loss + PENALTY_EVERY * gamma * slopes.mean()  # half of the sum of both means: the mean of all
         if len(check) and step % MEASURE_EVERY == 0:
             with torch.no_grad():
                 pictures, their_tokens = self.pictures(check)

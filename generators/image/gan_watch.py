@@ -85,19 +85,6 @@ class Watch:
         across = _kernel(real, real_tokens, drawn, tokens).mean()
         return self._real_kernel + _off_diagonal_mean(_kernel(drawn, tokens, drawn, tokens)) - 2 * across
 
-    def notes(self, collapsed_step: int | None, kept_step: int) -> tuple[str, ...]:
-        """Return sentences about a collapse and about attributes that pictures do not follow."""
-        notes = []
-        if collapsed_step is not None:
-            notes.append(
-                f"training collapsed by step {collapsed_step}: drawn pictures lost their variety or moved away from "
-                f"real ones; the model is that of step {kept_step}, the best"
-            )
-        agreement = self.figures.get("agreement", 1.0)
-        if agreement < LOW_AGREEMENT:
-            notes.append(f"labels are read off drawn pictures at {agreement:.0%} of the rate of real ones")
-        return tuple(notes)
-
     def _agreement(self, features: Tensor, tokens: Tensor) -> float:
         """Return how often the label read off the features is the token, the mean over attributes of labels."""
         shares = [
@@ -113,6 +100,20 @@ def collapsed(history: Sequence[Mapping[str, float]]) -> bool:
     lost = best["coverage"] >= WORTH_LOSING and last["coverage"] < LOST_COVERAGE * best["coverage"]
     came_close = best["validation_loss"] < first["validation_loss"] / 8
     return lost or (came_close and last["validation_loss"] > REGAINED * first["validation_loss"])
+
+
+def notes(history: Sequence[Mapping[str, float]], collapsed_step: int | None, kept_step: int) -> tuple[str, ...]:
+    """Return sentences about a collapse and about labels that the pictures of the kept step do not follow."""
+    notes = []
+    if collapsed_step is not None:
+        notes.append(
+            f"training collapsed by step {collapsed_step}: drawn pictures lost their variety or moved away from "
+            f"real ones; the model is that of step {kept_step}, the best"
+        )
+    agreement = next((row.get("agreement", 1.0) for row in history if row["step"] == kept_step), 1.0)
+    if agreement < LOW_AGREEMENT:
+        notes.append(f"labels are read off drawn pictures at {agreement:.0%} of the rate of real ones")
+    return tuple(notes)
 
 
 def _kernel(first: Tensor, first_tokens: Tensor, second: Tensor, second_tokens: Tensor) -> Tensor:

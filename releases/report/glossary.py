@@ -172,6 +172,87 @@ GLOSSARY: Mapping[str, Entry] = {
         remedy="Row by row models do not know an order: leave the order key out of the promise, or use a sequence "
         "model.",
     ),
+    "image_kid": Entry(
+        title="Distance of pictures",
+        unit="percent",
+        meaning="How far synthetic pictures are from unseen real ones in the eyes of small networks that learnt "
+        "from other real pictures, as a part of how much real pictures differ among themselves. 0 is as "
+        "good as fresh.",
+        remedy="Give the fit more time or a larger network; look at the contact sheet for what is odd.",
+    ),
+    "image_frechet": Entry(
+        title="Fréchet distance of pictures",
+        unit="ratio",
+        meaning="The distance that papers call FID, with networks made from this very source, divided by the "
+        "distance of as many training pictures to unseen real ones. 1 is as good as fresh.",
+        remedy="Give the fit more time or a larger network.",
+    ),
+    "image_density": Entry(
+        title="Density of pictures",
+        unit="plain",
+        meaning="How much less crowded by real pictures the places are where synthetic pictures lie than those of "
+        "fresh real pictures: odd pictures lie where few real ones are. 0 is as good as fresh.",
+        remedy="Give the fit more time; guidance or a lower temperature in sampling gives more typical pictures.",
+    ),
+    "image_coverage": Entry(
+        title="Covered pictures",
+        unit="points",
+        meaning="How many more of the unseen real pictures have no synthetic picture near them than they would "
+        "among fresh real pictures. 0 is as good as fresh.",
+        remedy="The synthesizer leaves out part of the pictures (mode collapse): train longer, or use another family.",
+    ),
+    "image_precision": Entry(
+        title="Likely pictures",
+        unit="points",
+        meaning="How many more synthetic pictures lie off all unseen real ones than fresh real pictures do: "
+        "pictures that could not have been real. 0 is as good as fresh.",
+        remedy="Give the fit more time; guidance or a lower temperature in sampling gives more typical pictures.",
+    ),
+    "image_recall": Entry(
+        title="Variety of pictures",
+        unit="points",
+        meaning="How many more of the unseen real pictures lie off all synthetic ones than they would lie off fresh"
+        " real pictures: variety that was lost. 0 is as good as fresh.",
+        remedy="Blurred or averaged pictures have lost variety: train longer, use less guidance, or another family.",
+    ),
+    "image_c2st": Entry(
+        title="Pictures told apart",
+        unit="plain",
+        meaning="How well synthetic pictures can be told from real ones by features, by pixels and by their nearest"
+        " neighbour. One half is chance; near 1 something gives them away; well below one half they are "
+        "copies.",
+        remedy="Above: look at the contact sheet for noise, blur and borders. Below: the synthesizer repeats its "
+        "training pictures; train shorter, or give more of them.",
+    ),
+    "image_agreement": Entry(
+        title="Pictures show their labels",
+        unit="points",
+        meaning="How much more often a network that learnt the labels from other real pictures disagrees with the "
+        "label of a synthetic picture than with that of a real one. 0 is as good as fresh.",
+        remedy="Train longer, or with stronger guidance by the labels.",
+    ),
+    "image_tstr": Entry(
+        title="Learning from pictures",
+        unit="points",
+        meaning="How many more unseen real pictures a classifier gets wrong when it has learnt from synthetic "
+        "pictures rather than from as many real ones. 0 is as good as real.",
+        remedy="Wrong labels and lost variety both cost here: see the checks of labels and of variety.",
+    ),
+    "image_modes": Entry(
+        title="Kinds of pictures",
+        unit="p",
+        meaning="How likely it is by chance that a kind of picture (a cluster, or what a network reads as one "
+        "label) is less than half or more than twice as frequent as among real ones. Small means: a kind "
+        "was lost, or one repeats.",
+        remedy="Train longer, or use a family that does not lose modes (autoregressive).",
+    ),
+    "image_sharpness": Entry(
+        title="Sharpness",
+        unit="ratio",
+        meaning="How much coarse, middle and fine detail synthetic pictures have, relative to real ones. Under 1 "
+        "they are blurred, over 1 noisy. 1 is as good as fresh.",
+        remedy="Blur is what averaging models give: use a GAN or an autoregressive family, or train longer.",
+    ),
     "exact_copies": Entry(
         title="Exact copies",
         unit="p",
@@ -393,6 +474,20 @@ GLOSSARY: Mapping[str, Entry] = {
         meaning="A model trained on synthetic rows errs more often on some groups than on others; this is how much "
         "more than a model trained on as many real rows.",
         remedy="See which group suffers; more training, or more rows of the group.",
+    ),
+    "image_group_coverage": Entry(
+        title="Covered pictures of groups",
+        unit="points",
+        meaning="The same as for covered pictures, among the pictures of one protected group: the group that is "
+        "served worst.",
+        remedy="Give the model more pictures of the group, or train longer.",
+    ),
+    "image_group_agreement": Entry(
+        title="Labels of groups' pictures",
+        unit="points",
+        meaning="How much more often a network disagrees with the labels of one group's synthetic pictures, or with"
+        " their belonging to it, than with those of real ones: the group that is served worst.",
+        remedy="Give the model more pictures of the group, train longer, or with stronger guidance by the attributes.",
     ),
 }
 """One entry for each name in `validators.policy.LIMITS`."""

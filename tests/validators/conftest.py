@@ -13,6 +13,7 @@ from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Rules, Schema
 from validators.evidence import Evidence
+from validators.features.column import Features, PictureColumn
 from validators.policy import Policy
 
 SCHEMA = Schema(
@@ -109,3 +110,72 @@ def evidence_of() -> Callable[..., Evidence]:
         return replace(evidence, **replaced)  # type: ignore[arg-type]
 
     return build
+
+
+PICTURES = Schema(
+    columns=(
+        Column(name="scan", kind="image", shape=(8, 8, 1), storage="uint8"),
+        Column(name="shape", kind="categorical", role="target"),
+        Column(name="group", kind="categorical", role="protected"),
+    )
+)
+
+
+def draw_pictures(n: int, seed: int) -> Dataset:
+    """Return `n` noisy pictures of a bar or a square, brighter in group b."""
+    rng = stream(seed, "pictures")
+    pixels = rng.uniform(0, 60, size=(n, 8, 8, 1))
+    kind = rng.integers(0, 3, n)
+    group = rng.random(n) < 0.4
+    y, x = np.mgrid[:8, :8]
+    top, left = rng.integers(0, 5, n)[:, None, None], rng.integers(0, 5, n)[:, None, None]
+    marks = [
+        (y == top + 1) | (y == top + 2),
+        (x == left + 1) | (x == left + 2),
+        (abs(y - top - 1.5) < 2) & (abs(x - left - 1.5) < 2),
+    ]
+    pixels[..., 0] += np.choose(kind[:, None, None], marks) * np.where(group, 180, 120)[:, None, None]
+    frame = pd.DataFrame(
+        {
+            "scan": np.arange(n),
+            "shape": pd.Series(np.array(["lying", "standing", "square"], dtype=object)[kind], dtype=object),
+            "group": pd.Series(np.where(group, "b", "a"), dtype=object),
+        }
+    )
+    return Dataset(frame=frame, schema=PICTURES, media={"scan": pixels.astype(np.uint8)})
+
+
+@pytest.fixture(scope="session")
+def pictures_of() -> Callable[..., Evidence]:
+    """Return a function that builds evidence of fresh pictures; with other synthetic ones the networks are the same."""
+    columns: dict[int, PictureColumn] = {}
+    kept: dict[int, Evidence] = {}
+
+    def build(seed: int = 0, synthetic: Dataset | None = None) -> Evidence:
+        if synthetic is None and seed in kept:
+            return kept[seed]
+        train, holdout, fresh, reference = (draw_pictures(n, 10 * seed + i) for i, n in enumerate((500, 400, 450, 300)))
+        if seed not in columns:
+            columns[seed] = PictureColumn("scan", reference, seed=seed, steps=60)
+        synthetic = fresh if synthetic is None else synthetic
+        features = Features(columns=(columns[seed],), train=train, holdout=holdout, synthetic=synthetic)
+        evidence = Evidence(
+            train=train,
+            holdout=holdout,
+            synthetic=synthetic,
+            reference=reference,
+            schema=PICTURES,
+            policy=Policy.preset("standard"),
+            features=features,
+        )
+        if synthetic is fresh:
+            kept[seed] = evidence
+        return evidence
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def picture_law() -> SimpleNamespace:
+    """Return the law of the pictures: `draw(n, seed)`."""
+    return SimpleNamespace(schema=PICTURES, draw=draw_pictures)

@@ -34,10 +34,14 @@ def shuffled(dataset: Dataset, seed: int) -> Dataset:
     return dataset.take(stream(seed, "order").permutation(len(dataset)))
 
 
-@pytest.fixture(scope="module")
-def fresh(evidence_of: EvidenceOf) -> Evidence:
-    """Return evidence in which the synthetic rows are fresh real ones."""
-    return evidence_of(seed=1, sizes=(600, 400, 500))
+def rows_for(name: str, evidence_of: EvidenceOf, pictures_of: EvidenceOf, seed: int) -> Evidence:
+    """Return evidence in which the synthetic rows are fresh real ones: pictures for those who judge pictures."""
+    return pictures_of(seed=seed) if ".image_" in name else evidence_of(seed=seed, sizes=(600, 400, 500))
+
+
+@pytest.fixture
+def fresh(request: pytest.FixtureRequest, evidence_of: EvidenceOf, pictures_of: EvidenceOf) -> Evidence:
+    return rows_for(request.node.callspec.params["name"], evidence_of, pictures_of, seed=1)
 
 
 @every_validator
@@ -55,8 +59,14 @@ def test_it_speaks_of_documented_names_of_its_own_family(name: str, fresh: Evide
     assert len({(m.name, m.subject) for m in found}) == len(found)
 
 
-def test_together_they_measure_every_name_there_is(fresh: Evidence) -> None:
-    assert {measurement.name for name in VALIDATORS for measurement in run(name, fresh)} == set(LIMITS)
+def test_together_they_measure_every_name_there_is(evidence_of: EvidenceOf, pictures_of: EvidenceOf) -> None:
+    rows = {name: rows_for(name, evidence_of, pictures_of, seed=1) for name in VALIDATORS}
+    assert {measurement.name for name in VALIDATORS for measurement in run(name, rows[name])} == set(LIMITS)
+
+
+@pytest.mark.parametrize("name", [name for name in VALIDATORS if ".image_" in name])
+def test_who_judges_pictures_is_silent_where_there_are_none(name: str, evidence_of: EvidenceOf) -> None:
+    assert run(name, evidence_of(seed=1)) == []
 
 
 @every_validator
@@ -72,9 +82,9 @@ def test_its_statuses_follow_from_its_numbers(name: str, fresh: Evidence) -> Non
 
 
 @every_validator
-def test_fresh_rows_are_never_refused(name: str, evidence_of: EvidenceOf) -> None:
+def test_fresh_rows_are_never_refused(name: str, evidence_of: EvidenceOf, pictures_of: EvidenceOf) -> None:
     for seed in (2, 3, 4):
-        statuses = {m.status for m in run(name, evidence_of(seed=seed, sizes=(600, 400, 500)), seed)}
+        statuses = {m.status for m in run(name, rows_for(name, evidence_of, pictures_of, seed), seed)}
         assert statuses <= {Status.PASS, Status.INCONCLUSIVE}
 
 
@@ -104,6 +114,9 @@ def test_the_order_of_rows_does_not_matter(name: str, fresh: Evidence) -> None:
         holdout=shuffled(fresh.holdout, 2),
         synthetic=shuffled(fresh.synthetic, 3),
     )
+    if fresh.features is not None:
+        parts = {"train": mixed.train, "holdout": mixed.holdout, "synthetic": mixed.synthetic}
+        mixed = replace(mixed, features=replace(fresh.features, **parts))  # type: ignore[arg-type]
     first = {(m.name, m.subject): m for m in run(name, fresh)}
     second = {(m.name, m.subject): m for m in run(name, mixed)}
     assert first.keys() == second.keys()

@@ -37,7 +37,9 @@ def test_every_limit_says_why() -> None:
 
 
 def test_there_are_no_more_checks_than_share_the_alarm() -> None:
-    assert len(LIMITS) <= Policy.preset("standard").checks
+    policy = Policy.preset("standard")
+    assert sum(policy.alarm_share_of(name) for name in LIMITS) <= policy.alarm
+    assert all(policy.alarm_share_of(name) == policy.alarm_share() for name in LIMITS if not name.startswith("image_"))
 
 
 def test_single_limits_and_knobs_are_overridden_and_shown() -> None:
@@ -95,8 +97,22 @@ def test_what_is_required_depends_on_the_columns() -> None:
     assert {"kway_1", "c2st"} <= one
     assert not {"kway_2", "tstr", "representation"} & one
     full = policy.required([("numeric", "target"), ("categorical", "protected"), ("numeric", "plain")])
-    assert full == set(LIMITS) - {"canaries", "time_order"}  # due where rows were planted, or have an order
+    pictures = {name for name in LIMITS if name.startswith("image_")}
+    assert full == set(LIMITS) - pictures - {"canaries", "time_order"}  # due where rows were planted, or have an order
     assert "tstr" not in policy.required([("id", "target"), ("numeric", "plain"), ("numeric", "plain")])
+
+
+def test_what_is_required_of_pictures_depends_on_their_attributes() -> None:
+    policy = Policy.preset("standard")
+    bare = policy.required([("image", "plain")])
+    assert {"contract_rules", "image_kid", "image_c2st", "image_modes", "image_sharpness"} <= bare
+    assert not {"image_agreement", "image_tstr", "image_group_coverage", "exact_copies", "repeats", "membership"} & bare
+    labelled = policy.required([("image", "plain"), ("categorical", "target"), ("id", "plain")])
+    assert {"image_agreement", "image_tstr", "column_shape", "c2st", "lost_values", "exact_copies"} <= labelled
+    assert not {"kway_1", "kway_2", "tstr", "excess_matches", "detectable_leak", "controls"} & labelled
+    grouped = policy.required([("image", "plain"), ("categorical", "target"), ("numeric", "protected")])
+    assert {"kway_1", "kway_2", "representation", "image_group_coverage", "image_group_agreement"} <= grouped
+    assert not any(name.startswith("image_") for name in policy.required([("categorical", "target")]))
 
 
 def test_the_alarm_is_shared_among_checks_and_subjects() -> None:
@@ -110,7 +126,7 @@ def test_presets_change_only_with_their_version() -> None:
     rules = {name: [limit.family, limit.direction, limit.needs] for name, limit in LIMITS.items()}
     presets = [Policy.preset(name).to_json() for name in PRESETS]
     digest = hashlib.sha256(json.dumps([rules, presets], sort_keys=True).encode()).hexdigest()[:12]
-    assert (PRESETS_VERSION, digest) == (2, "423faf6ab558"), "raise PRESETS_VERSION together with the digest here"
+    assert (PRESETS_VERSION, digest) == (3, "1baf8431a658"), "raise PRESETS_VERSION together with the digest here"
 
 
 def test_a_policy_on_other_presets_is_not_taken_for_one_of_ours() -> None:

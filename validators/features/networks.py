@@ -28,7 +28,6 @@ WIDTHS = (16, 32, 64)
 LAST_SIDE = 4
 """Halvings stop where the longer side is about this."""
 
-STEPS = 200
 BATCH = 128
 RATE = 3e-3
 TEMPERATURE = 0.2
@@ -92,7 +91,7 @@ def untrained(pictures: np.ndarray, *, seed: int) -> Trained:
         return Trained(network=network.eval(), heads={})
 
 
-def self_supervised(pictures: np.ndarray, *, seed: int, steps: int = STEPS) -> Trained:
+def self_supervised(pictures: np.ndarray, *, seed: int, steps: int) -> Trained:
     """Return the network that knows pictures (float32 N C H W, at least two) again."""
     with one_thread(), seeded(seed):
         network = _network(pictures)
@@ -115,7 +114,7 @@ def supervised(
     num_classes: Mapping[str, int],
     *,
     seed: int,
-    steps: int = STEPS,
+    steps: int,
 ) -> Trained:
     """Return the network that tells the labels of `pictures` (float32 N C H W, at least two).
 

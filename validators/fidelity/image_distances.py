@@ -18,8 +18,8 @@ from validators.measurement import Measurement
 from validators.statistics.intervals import gate_ends
 from validators.statistics.two_samples import frechet_distances, kernel_distance
 
-FRECHET_ROWS = 1_000
-"""Rows of a block: the distance of real to real pictures is then known to a few percent, and its bias alike."""
+FRECHET_ROWS = 300
+"""Rows of a block: few, so that a ratio means the same for some hundred pictures and for many thousand."""
 
 
 def image_distances(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measurement]:

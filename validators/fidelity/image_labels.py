@@ -172,7 +172,8 @@ def _tstr(look: Look, spaces: list[np.ndarray]) -> Measurement:
         hits.append(results.mean(axis=0))
         variance += float(jackknife_variance(results.mean(axis=1)))
     scores = [float(hit.mean()) for hit in hits]
-    variance += float((hits[0] - hits[1]).var(ddof=1)) / len(holdout[1])
+    # Where nearly all are right, as if each side were wrong on one picture more than it was.
+    variance += float((hits[0] - hits[1]).var(ddof=1)) / len(holdout[1]) + 2 / len(holdout[1]) ** 2
     value, se = scores[0] - scores[1], float(np.sqrt(variance * look.rows.alike))
     low, high = gate_ends(value, se, policy=policy, name="image_tstr", reference=0.0, subjects=look.subjects)
     return judged(

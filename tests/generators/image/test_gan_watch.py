@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from generators.image.gan_watch import Watch, collapsed
+from generators.image.gan_watch import Watch, collapsed, notes
 from generators.image.random_features import RandomFeatures
 
 
@@ -93,14 +93,14 @@ def test_a_collapse_is_lost_variety_or_a_way_back_and_nothing_less(
     assert collapsed(history) is said
 
 
-def test_a_collapse_and_wrong_attributes_are_told(watch: Watch, parts: tuple[tuple[Tensor, Tensor], ...]) -> None:
-    figures(watch, for_its_tokens(watch, parts[2], off=1))
-    (collapse, attributes) = watch.notes(800, 400)
-    assert "collapsed by step 800" in collapse
-    assert "step 400" in collapse
-    assert "labels are read off drawn pictures at" in attributes
-    figures(watch, for_its_tokens(watch, parts[2]))
-    assert watch.notes(None, 400) == ()
+def test_a_collapse_and_wrong_attributes_of_the_kept_step_are_told() -> None:
+    history = [{"step": 200.0, "agreement": 0.4}, {"step": 400.0, "agreement": 0.95}, {"step": 600.0, "agreement": 0.1}]
+    (collapse,) = notes(history, 600, 400)
+    assert "collapsed by step 600" in collapse
+    assert "that of step 400" in collapse
+    assert notes(history, None, 400) == ()
+    (attributes,) = notes(history, None, 200)
+    assert "read off drawn pictures at 40%" in attributes
 
 
 def test_pictures_of_any_shape_have_finite_features_even_where_all_are_one_colour() -> None:

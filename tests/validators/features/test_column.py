@@ -36,9 +36,13 @@ def bars(n: int, seed: int, *, shape: tuple[int, int, int] = (8, 8, 1), depth: t
     return Dataset(frame=pd.DataFrame({"scan": np.arange(n), "bar": labels}), schema=schema, media={"scan": images})
 
 
+def column_of(n: int, seed: int = 1) -> PictureColumn:
+    return PictureColumn("scan", bars(n, 1), seed=seed, steps=60)
+
+
 @pytest.fixture(scope="module")
 def column() -> PictureColumn:
-    return PictureColumn("scan", bars(200, 1), seed=1)
+    return column_of(200)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +64,8 @@ def test_the_same_seed_gives_the_same_features_and_another_gives_others(
     column: PictureColumn, fresh: Dataset, extractor: str
 ) -> None:
     features = column.features(fresh, extractor)
-    again = PictureColumn("scan", bars(200, 1), seed=1).features(bars(150, 2), extractor)
-    other = PictureColumn("scan", bars(200, 1), seed=2).features(bars(150, 2), extractor)
+    again = column_of(200).features(bars(150, 2), extractor)
+    other = column_of(200, 2).features(bars(150, 2), extractor)
     assert np.array_equal(features, again)
     assert not np.allclose(features, other, atol=0.1)
 
@@ -72,7 +76,7 @@ def test_the_number_of_threads_and_the_global_state_neither_matter_nor_change(fr
     try:
         for number in (1, 2):
             torch.set_num_threads(number)
-            found.append(PictureColumn("scan", bars(60, 1), seed=1).features(fresh, SELF_SUPERVISED))
+            found.append(column_of(60).features(fresh, SELF_SUPERVISED))
             assert torch.get_num_threads() == number
     finally:
         torch.set_num_threads(threads)
@@ -139,7 +143,7 @@ def test_any_shape_and_depth_has_features(shape: tuple[int, int, int], depth: ty
     data = Dataset(
         frame=pd.DataFrame({"scan": np.arange(40)}), schema=Schema(columns=(column,)), media={"scan": images}
     )
-    pictures = PictureColumn("scan", data, seed=1)
+    pictures = PictureColumn("scan", data, seed=1, steps=20)
     for extractor in pictures.extractors:
         features = pictures.features(data, extractor)
         assert features.shape == (40, NUM_FEATURES)
@@ -149,5 +153,5 @@ def test_any_shape_and_depth_has_features(shape: tuple[int, int, int], depth: ty
 def test_pictures_that_are_all_the_same_have_finite_features() -> None:
     learnt = bars(50, 1)
     same = Dataset(frame=learnt.frame, schema=learnt.schema, media={"scan": np.zeros((50, 8, 8, 1), dtype=np.uint8)})
-    column = PictureColumn("scan", same, seed=1)
+    column = PictureColumn("scan", same, seed=1, steps=20)
     assert all(np.isfinite(column.features(same, extractor)).all() for extractor in column.extractors)
