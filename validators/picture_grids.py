@@ -22,9 +22,9 @@ from validators.privacy.neighbours import as_labels
 
 MOST_STRIPS = 12
 MOST_IN_STRIP, FEWEST_IN_STRIP = 12, 4
-MOST_SIDE = 64
+MOST_SIDE = 48
 FLAT_SIDE = 16
-GRID_BYTES = 400_000
+GRID_BYTES = 250_000
 """Of one side's pixels in a grid, before compression; a page stays below 2 MB."""
 
 

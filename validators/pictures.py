@@ -19,6 +19,7 @@ from validators.bias.outcome import outcomes_of
 from validators.encoding import Part, encode
 from validators.evidence import Evidence
 from validators.picture_grids import GridPicture, flat_pixels, grids
+from validators.picture_pairs import PairsPicture, nearest_pairs
 from validators.privacy.neighbours import as_labels, as_numbers, embed
 from validators.report import Report
 from validators.statistics.intervals import wilson
@@ -153,6 +154,7 @@ class Pictures:
     distances: DistancePicture | None
     attack: AttackPicture | None = None
     grids: tuple[GridPicture, ...] = ()
+    picture_pairs: tuple[PairsPicture, ...] = ()
 
     def public(self) -> "Pictures":
         """Return what the public may see; see the text of this module."""
@@ -191,6 +193,7 @@ def pictures(evidence: Evidence, report: Report, seed: int) -> Pictures:
         distances=_distances(report),
         attack=_attack(report),
         grids=grids(evidence, seed),
+        picture_pairs=nearest_pairs(evidence, seed),
     )
 
 

@@ -9,6 +9,7 @@ from releases.report import words
 from releases.report.drawing import bars, curve, heat_map, histogram, picture, ranges, scatter
 from sources.schema import Schema
 from validators.picture_grids import GridPicture
+from validators.picture_pairs import PairsPicture
 from validators.pictures import AttackPicture, ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
 
 MOST_COLUMNS = 60
@@ -38,6 +39,7 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     found["privacy_figures"] = [
         *([_roc(pictures.distances)] if pictures.distances is not None else []),
         *([_attack(pictures.attack)] if pictures.attack is not None else []),
+        *(_nearest(one) for one in pictures.picture_pairs),
     ]
     return found
 
@@ -173,6 +175,19 @@ def _attack(attack: AttackPicture) -> dict[str, Any]:
         "fresh rows wrongly (to the right). Guessing runs along the diagonal; what lies above it at the left is a leak."
     )
     return {"name": "Who can be recognised", "svg": svg, "note": note}
+
+
+def _nearest(pairs: PairsPicture) -> dict[str, Any]:
+    """Return real pictures over the synthetic ones nearest to them."""
+    real = "Training pictures" if pairs.side == "train" else "Fresh pictures"
+    svg = picture(
+        pairs.sheet, size=(pairs.height, pairs.width), columns=pairs.columns, rows=2, label=f"{real}, nearest pairs"
+    )
+    note = (
+        f"{real} above, under each the synthetic picture nearest to it; the nearest of all first. As many training "
+        "pictures as fresh ones were looked at, so what is nearer in train than in the fresh ones was remembered."
+    )
+    return {"name": f"{real} and their nearest synthetic ones", "svg": svg, "note": note}
 
 
 def _edge(edge: float, *, moment: bool) -> str:

@@ -16,6 +16,7 @@ from sources.schema import Column, Schema
 from sources.synthetic_mark import XMP
 from validators.evidence import Evidence
 from validators.picture_grids import GridPicture, grids
+from validators.picture_pairs import nearest_pairs
 from validators.policy import Policy
 
 SCHEMA = Schema(
@@ -104,8 +105,31 @@ def test_a_grid_fits_into_a_page(side: int, channels: int) -> None:
     frame = pd.DataFrame({"scan": np.arange(60), "sex": "f", "organ": [f"o{row % 12}" for row in range(60)]})
     rows = Dataset(frame=frame, schema=schema, media={"scan": noise})
     (grid,) = grids(replace(evidence_of([]), train=rows, synthetic=rows, schema=schema), seed=3)
-    assert max(grid.height, grid.width) <= 64
-    assert sum(len(one or "") for strip in grid.strips for one in (strip.synthetic, strip.real)) < 2_400_000
+    assert max(grid.height, grid.width) <= 48
+    evidence = replace(evidence_of([]), train=rows, holdout=rows, synthetic=rows, schema=schema)
+    sheets = [one or "" for strip in grid.strips for one in (strip.synthetic, strip.real)]
+    assert sum(map(len, [*sheets, *(one.sheet for one in nearest_pairs(evidence, seed=3))])) < 1_850_000
     assert isinstance(grid, GridPicture)
     with Pillow.open(io.BytesIO(b64decode(grid.strips[0].synthetic or ""))) as picture:
         assert picture.size == (grid.columns * (grid.width + GAP) - GAP, grid.height)
+
+
+def test_nearest_pairs_stand_over_each_other_and_train_is_looked_at_as_often_as_fresh() -> None:
+    rng = np.random.default_rng(8)
+    pixels = rng.integers(0, 256, (60, 4, 6, 1)).astype(np.uint8)
+    frame = pd.DataFrame({"scan": np.arange(20), "sex": "f", "organ": ["lung"] * 20})
+    parts = [Dataset(frame=frame, schema=SCHEMA, media={"scan": pixels[at : at + 20]}) for at in (0, 20, 40)]
+    copied = Dataset(frame=frame, schema=SCHEMA, media={"scan": np.concatenate([pixels[5:8], pixels[43:60]])})
+    evidence = replace(evidence_of([]), train=parts[0], holdout=parts[1], synthetic=copied)
+    train, fresh = nearest_pairs(evidence, seed=3)
+    assert (train.side, fresh.side, train.columns, train.height, train.width) == ("train", "fresh", 12, 4, 6)
+    with Pillow.open(io.BytesIO(b64decode(train.sheet))) as picture:
+        drawn = np.asarray(picture)[:, :, 0]
+    above, below = drawn[:4], drawn[4 + GAP :]
+    for place in range(12):
+        at = place * (6 + GAP)
+        same = np.array_equal(above[:, at : at + 6], below[:, at : at + 6])
+        assert same == (place < 3)  # the three that were copied come first
+    alone = replace(evidence, holdout=None)
+    assert [one.side for one in nearest_pairs(alone, seed=3)] == ["train"]
+    assert nearest_pairs(evidence_of([]), seed=3) == ()
