@@ -7,10 +7,15 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo test lint types imports unit format test-slow test-gpu lock clean
+.PHONY: demo demo-images test lint types imports unit format test-slow test-gpu lock clean
 
 demo: $(VENV)/.core
 	$(BIN)/understudy run examples/affairs.yaml
+
+# Pictures: learns handwritten digits, publishes them as Parquet and PNG files, and verifies what a recipient would get.
+demo-images: $(VENV)/.core
+	$(BIN)/understudy run examples/digits.yaml
+	$(BIN)/understudy verify "$$(ls -d releases/digits/[0-9]* | sort -V | tail -n 1)"
 
 test: lint types imports unit
 

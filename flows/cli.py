@@ -18,9 +18,10 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli_releases import releases_app
-from flows.ending import end_for_sure
+from flows.ending import end_for_sure, heed_ctrl_c
 from flows.errors import Exit, FlowInputError
 from flows.settings import prepare_threads
+from flows.temporary_server import server_for_one_run
 from flows.trust_cli import add_to
 from sources.errors import UserError
 
@@ -47,13 +48,16 @@ SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, a YAML 
 @app.command()
 def init(
     *,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A CSV or Parquet file, or its URL.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A CSV or Parquet file or URL, a folder of pictures, or sklearn:NAME."),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The spec to write; else it is printed.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the spec.")] = False,
 ) -> None:
-    """Look at a table and write a commented spec to edit."""
+    """Look at a table or at pictures and write a commented spec to edit."""
     from flows.starting import init_command  # noqa: PLC0415 - each command imports what it needs, no other
 
     leave(init_command(source, output, force=force))
@@ -73,9 +77,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the whole flow: read, check, split, fit, sample, judge, gate, publish."""
-    from flows.run import run_command  # noqa: PLC0415
+    from flows.spec_file import load_spec  # noqa: PLC0415
 
-    leave(run_command(spec, sets or [], out, quiet=quiet, as_json=as_json, force=force, requested_by=requested_by))
+    load_spec(spec, sets or [])  # a mistake in it shows at once, before anything heavy is imported
+    with server_for_one_run() as answering:
+        from flows.run import run_command  # noqa: PLC0415 - and all that a run needs, while the server starts
+
+        code = run_command(
+            spec,
+            sets or [],
+            out,
+            quiet=quiet,
+            as_json=as_json,
+            force=force,
+            requested_by=requested_by,
+            answering=answering,
+        )
+    leave(code)
 
 
 @app.command()
@@ -153,7 +171,9 @@ def sample(
     *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a model, as a run prints it.")],
     rows: Annotated[int, typer.Option("-n", "--rows", min=0, help="Rows to draw.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .parquet or .csv file; of pictures a .zip or a new folder.")
+    ],
     given: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Hold a column at a value. May be repeated.")
     ] = None,
@@ -234,6 +254,7 @@ def leave(code: Exit) -> None:
 def main() -> None:
     """Be the program `understudy`."""
     signal.signal(signal.SIGTERM, _terminated)  # otherwise Prefect's temporary server outlives us
+    heed_ctrl_c()
     end_for_sure()
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no part of what we say,
     warnings.simplefilter("ignore")  # and may quote cells of the source

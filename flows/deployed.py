@@ -44,22 +44,31 @@ def scheduled_release(spec: str, out: str = ".", force: bool = False) -> Any:  #
     from flows.sights import captured_logs  # noqa: PLC0415 - imports pandas and torch
 
     with captured_logs():
+        voice = InLogs(logging.getLogger("flows.deployed"))
         try:
-            return _made(spec, Path(out), force=force)
-        except UserError as error:
-            return Failed(message=str(error))
-        except NothingFitted as error:
-            return Failed(name="Nothing fitted", message=f"every candidate failed: {error}")
-        except MemoryError:
-            return Failed(message="the data does not fit into memory\nremedy: give fewer rows, or a larger machine")
-        except Exception as defect:  # noqa: BLE001 - its message and its traceback may quote cells: neither goes to a server
-            from flows.defects import write_log  # noqa: PLC0415
+            return _made(spec, Path(out), voice, force=force)
+        except Exception as failure:  # noqa: BLE001 - its message and its traceback may quote cells: neither goes to a server
+            from flows.preparing import tell_failure  # noqa: PLC0415
 
-            path = write_log(defect)
-            return Failed(message=f"a defect of understudy ({type(defect).__name__}); log, on the worker: {path}")
+            tell_failure(spec, [], voice)
+            return _failed(failure)
 
 
-def _made(spec_file: str, out: Path, *, force: bool) -> Any:
+def _failed(failure: Exception) -> Any:
+    """Return the state of a run that failed, with the words that the command line would show."""
+    if isinstance(failure, UserError):
+        return Failed(message=str(failure))
+    if isinstance(failure, NothingFitted):
+        return Failed(name="Nothing fitted", message=f"every candidate failed: {failure}")
+    if isinstance(failure, MemoryError):
+        return Failed(message="the data does not fit into memory\nremedy: give fewer rows, or a larger machine")
+    from flows.defects import write_log  # noqa: PLC0415
+
+    path = write_log(failure)
+    return Failed(message=f"a defect of understudy ({type(failure).__name__}); log, on the worker: {path}")
+
+
+def _made(spec_file: str, out: Path, voice: "InLogs", *, force: bool) -> Any:
     """Return the state of a run that ended well; the same steps as `understudy run`."""
     from flows import sights  # noqa: PLC0415 - imports pandas and torch, as those below
     from flows.holding import held_back  # noqa: PLC0415
@@ -69,7 +78,6 @@ def _made(spec_file: str, out: Path, *, force: bool) -> Any:
     from flows.spec_file import kept_spec  # noqa: PLC0415
     from sources.files import write_json  # noqa: PLC0415
 
-    voice = InLogs(logging.getLogger("flows.deployed"))
     prepared = prepare(spec_file, [], out)
     spec, folder = prepared.spec, prepared.folder
     with claimed(folder):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from flows.source_summary import ColumnSummary, SourceSummary, counts_within, hashed, labels_in
+from flows.source_summary import ColumnSummary, SourceSummary, counts_within, form_of, hashed, labels_in, values_of
 from sources.contract import ContractResult, numbers_of
 from sources.dataset import Dataset
 from validators.statistics.multiple import holm
@@ -130,7 +130,17 @@ def _of_columns(dataset: Dataset, last: SourceSummary) -> list[Finding]:
         for column in dataset.schema.columns
         if column.name in last.columns and last.columns[column.name].kind != column.kind
     ]
-    return [*new, *gone, *kinds]
+    forms = [
+        Finding(
+            what="kind",
+            column=column.name,
+            words=f'"{column.name}" holds pictures of {form_of(column)}, was {last.columns[column.name].form}',
+        )
+        for column in dataset.schema.columns
+        if column.kind == "image" and column.name in last.columns
+        if last.columns[column.name].kind == "image" and last.columns[column.name].form != form_of(column)
+    ]
+    return [*new, *gone, *kinds, *forms]
 
 
 def _of_rules(contract: ContractResult, last: SourceSummary) -> list[Finding]:
@@ -163,7 +173,7 @@ def _of_labels(before: ColumnSummary, dataset: Dataset, name: str, key: bytes) -
 
 def _table(before: ColumnSummary, dataset: Dataset, name: str, last_rows: int) -> np.ndarray:
     """Return counts, float 2 B: the last time's and now's, the missing ones last; both rows add up to all rows."""
-    values = dataset.frame[name]
+    values = values_of(dataset, name)
     missing = int(values.isna().sum())
     if before.counts:
         now = counts_within(numbers_of(values.dropna()), before.edges)
@@ -198,7 +208,7 @@ def _of_distributions(tables: Mapping[str, np.ndarray], dataset: Dataset, last: 
         words = (
             f'"{name}" is missing in {100 * shares[1, -1]:.1f} % of the rows, was {100 * shares[0, -1]:.1f} %'
             if only_missing
-            else f'"{name}" is distributed otherwise: {100 * moved:.1f} % of the rows would have to change'
+            else f"{_what(dataset, name)} is distributed otherwise: {100 * moved:.1f} % of rows would have to change"
         )
         findings.append(
             Finding(
@@ -211,6 +221,10 @@ def _of_distributions(tables: Mapping[str, np.ndarray], dataset: Dataset, last: 
             )
         )
     return sorted(findings, key=lambda one: -(one.share or 0.0))
+
+
+def _what(dataset: Dataset, name: str) -> str:
+    return f'the brightness of "{name}"' if name in dataset.media else f'"{name}"'
 
 
 def _independent_share(dataset: Dataset, last: SourceSummary) -> float:

@@ -5,13 +5,14 @@ This module knows neither Prefect nor torch.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from flows.ending import end_if_interrupted
 from flows.errors import Exit, FlowInputError
 from flows.opening import check_roles, check_target, names_of, overrides_of, targets_of
 from flows.progress import Bars, Narrator, narrator
@@ -19,12 +20,12 @@ from flows.spec_file import load_spec
 from releases.report.page import render_private
 from sources.canaries import Canaries
 from sources.conform import conform, conform_loosely
-from sources.dataset import Dataset
+from sources.dataset import Dataset, with_hashes
 from sources.errors import SourceInputError, did_you_mean
 from sources.files import write_text
 from sources.inference import infer_common
 from sources.overrides import ColumnOverrides, SchemaOverrides
-from sources.readers import read_table
+from sources.readers import read_path
 from sources.schema import Role, Schema
 from sources.targets import Targets
 from validators.contract import unfit_report
@@ -114,7 +115,12 @@ def judge_table(
         canaries=canaries,
         targets=targets,
     )
-    report = judge(evidence, seed=seed, on_step=lambda metrics: bars.step(name, metrics))
+
+    def on_step(metrics: Mapping[str, Any]) -> None:
+        end_if_interrupted()
+        bars.step(name, metrics)
+
+    report = judge(evidence, seed=seed, on_step=on_step)
     return Judgement(report=report, verdict=decide(report, policy), evidence=evidence)
 
 
@@ -145,7 +151,7 @@ def judge_command(
     if report is not None:
         check_folder(report, option="--report")
     table = _synthetic_table(synthetic)
-    frames = [read_table(path) for path in (train, holdout) if path is not None]
+    frames = [read_path(path) for path in (train, holdout) if path is not None]
     schema = infer_common(frames, _with_roles(overrides, [str(name) for name in frames[0].columns], target, protected))
     check_roles(schema, place=train)
     parts = [conform(frame, schema) for frame in frames]
@@ -304,14 +310,14 @@ def _same_rows(one: Dataset, other: Dataset) -> bool:
     """Return whether both hold the same rows in any order, and enough different ones that it is no chance."""
     if len(one) != len(other):
         return False
-    first, second = (pd.util.hash_pandas_object(part.frame, index=False).sort_values() for part in (one, other))
+    first, second = (pd.util.hash_pandas_object(with_hashes(part), index=False).sort_values() for part in (one, other))
     return first.nunique() >= FEWEST_DIFFERENT and bool((first.to_numpy() == second.to_numpy()).all())
 
 
 def _synthetic_table(path: str) -> pd.DataFrame:
     """Return the synthetic table; one without any row is judged too, and refused."""
     try:
-        return read_table(path)
+        return read_path(path)
     except SourceInputError as error:
         if "a header and no rows" not in error.what:
             raise

@@ -35,7 +35,7 @@ from validators.policy import Policy
 from validators.report import Report
 
 SEAL = "judgement.json"
-JUDGES = ("numpy", "pandas", "scikit-learn", "scipy", "statsmodels")
+JUDGES = ("numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels", "torch")
 """The libraries that can change a measurement."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import FlowInputError
+from flows.pictures import check_pictures, settled
 from flows.spec import ArraysSource, FileSource, FolderSource, RebalanceSpec, SchemaSpec, Source, Spec, SqlSource
 from sources.conform import conform
 from sources.contract import ContractResult, check, contract_of
@@ -23,7 +24,7 @@ from sources.split import Split, split
 from sources.targets import Targets, read_targets
 
 MOST_NAMED = 5
-UNMODELLED: tuple[Kind, ...] = ("text", "image")
+UNMODELLED: tuple[Kind, ...] = ("text",)
 """Kinds that every family of `generators.registry` refuses."""
 
 
@@ -70,6 +71,7 @@ def open_source(spec: Spec, *, place: str) -> Opened:
         raise FlowInputError(error.what, seen=error.seen, remedy=remedy) from error
     check_roles(schema, place=place)
     check_modelled(schema, place=place)
+    check_pictures(settled(spec, schema), schema, place=place)
     dataset = conform(frame, schema)
     return Opened(dataset=dataset, contract=checked(dataset, place=place), fingerprint=fingerprint(dataset))
 
@@ -119,7 +121,8 @@ def targets_of(rebalance: RebalanceSpec | None, real: Sequence[Dataset], *, plac
 def source_of(source: Source) -> SourceSpec:
     """Return what `sources.readers` reads for the spec's source."""
     if isinstance(source, FileSource):
-        return SourceSpec(kind="file", path=source.path, options=source.options)
+        images = ImageOptions(resize=source.resize, mode=source.mode)
+        return SourceSpec(kind="file", path=source.path, options=source.options, images=images)
     if isinstance(source, FolderSource):
         images = ImageOptions(resize=source.resize, mode=source.mode)
         return SourceSpec(kind="folder", folder=source.folder, attributes=source.attributes, images=images)
@@ -156,7 +159,7 @@ def check_modelled(schema: Schema, *, place: str) -> None:
     """Refuse columns that no synthesizer learns, before a run begins.
 
     Raises:
-        FlowInputError: a column holds free text or images.
+        FlowInputError: a column holds free text.
         GeneratorInputError: personal details cannot be made, for want of Faker or of the locale in it.
 
     """

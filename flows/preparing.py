@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows import pictures
 from flows.drift import Drift
 from flows.errors import Exit
 from flows.holding import Trust, trust_of
@@ -25,6 +26,7 @@ from flows.spec import Spec
 from flows.spec_file import load_spec
 from flows.timing import timing
 from releases.catalogue import note_unchanged
+from sources.errors import UserError
 from sources.files import write_json
 
 DRIFT_FILE = "drift.json"
@@ -102,6 +104,7 @@ def prepare(spec_file: str, sets: list[str], out: Path, *, requested_by: str | N
     trust = trust_of(spec, requested_by)
     with timing("read source"):
         opened = open_source(spec, place=spec_file)
+    spec = pictures.settled(spec, opened.schema)
     check_target(opened.dataset, place=spec_file)
     targets_of(spec.rebalance, [opened.dataset], place=spec_file)
     parts_of(opened, seed=spec.seed)  # too few rows show before anything is written
@@ -154,6 +157,16 @@ def tell(spec: Spec, voice: Narrator, ending: Ending, **facts: Any) -> None:
     failure = notify_of(spec.notify, ending, {"release": spec.name, **facts})
     if failure is not None:
         voice.line("notify", failure)
+
+
+def tell_failure(spec_file: str, sets: list[str], voice: Narrator) -> None:
+    """Tell the hook of a spec file, where it can be read and names one, that its run failed; no word of why."""
+    try:
+        spec = load_spec(spec_file, sets)
+        check_notify(spec.notify, place=spec_file)
+    except UserError:
+        return  # who is to be told is not known
+    tell(spec, voice, "failed")
 
 
 def drift_of_run(folder: RunFolder) -> Drift | None:

@@ -21,6 +21,7 @@ from flows import sights, stages, tasks
 from flows.approval import Request
 from flows.beside import Parts, make_beside, require_any
 from flows.candidates import budgets
+from flows.ending import end_if_interrupted
 from flows.errors import Exit
 from flows.gate_calls import counted
 from flows.judging import EXITS, tally, verdict_json
@@ -181,6 +182,7 @@ def release(name: str, run_folder: str) -> State[Released]:
         num_canaries=spec.canaries,
     )
     passed, asks = verdict.outcome is Outcome.PASS, spec.publish.approval is not None
+    end_if_interrupted()
     published = tasks.publish(chosen, spec, provenance, folder, company.signers) if passed and not asks else None
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
@@ -258,6 +260,7 @@ def _fit_one(
     seen: list[Mapping[str, Any]] = []
 
     def on_step(metrics: Mapping[str, Any]) -> None:
+        end_if_interrupted()
         seen[:] = [metrics]
         bars.step(name, metrics)
 

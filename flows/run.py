@@ -3,21 +3,19 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.errors import Exit, NothingFitted
-from flows.holding import Trust, held_back, say_waiting
+from flows.holding import held_back, say_waiting
 from flows.judging import say_json, say_targets, say_verdict
-from flows.opening import Opened
-from flows.preparing import prepare, settled, tell
+from flows.preparing import Prepared, prepare, settled, tell, tell_failure
 from flows.progress import Narrator, narrator
 from flows.run_folder import RunFolder, claimed, relative
-from flows.settings import prepare_prefect, uses_temporary_server
+from flows.settings import prepare_prefect
 from flows.spec import Spec
 from flows.spec_file import kept_spec
-from flows.temporary_server import starting_server
 from flows.timing import SECONDS, timing
 from sources.files import write_json
 from validators.gate import Outcome
@@ -32,8 +30,11 @@ def run_command(
     as_json: bool,
     force: bool = False,
     requested_by: str | None = None,
+    answering: Callable[[], str] | None = None,
 ) -> Exit:
-    """Run the flow for a spec file; see `understudy run --help`.
+    """Run the flow for a spec file as `understudy run --help` says it.
+
+    `answering` waits for the run's own server and returns its URL; it is None where `PREFECT_API_URL` names one.
 
     Raises:
         UserError: the spec, the source, or the output folder must be changed; nothing is left behind.
@@ -41,7 +42,17 @@ def run_command(
     """
     SECONDS.set({})
     voice = narrator(quiet=quiet or as_json)
-    prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+    try:
+        prepared = prepare(spec_file, sets, out, requested_by=requested_by)
+        return _run(prepared, voice, answering, as_json=as_json, force=force)
+    except Exception:
+        tell_failure(spec_file, sets, voice)
+        raise
+
+
+def _run(
+    prepared: Prepared, voice: Narrator, answering: Callable[[], str] | None, *, as_json: bool, force: bool
+) -> Exit:
     spec, folder, opened, trust = prepared.spec, prepared.folder, prepared.opened, prepared.trust
     try:
         with claimed(folder):
@@ -50,7 +61,7 @@ def run_command(
                 return held
             _say_head(voice, spec)
             ended = settled(prepared, voice, force=force)
-            released = _run_flow(spec, spec_file, folder, voice, opened, trust=trust) if ended is None else None
+            released = _run_flow(prepared, voice, answering) if ended is None else None
     except KeyboardInterrupt:
         _say_kept(folder)
         return Exit.INTERRUPTED
@@ -90,30 +101,29 @@ def run_command(
     return code
 
 
-def _run_flow(spec: Spec, spec_file: str, folder: RunFolder, voice: Narrator, opened: Opened, *, trust: Trust) -> Any:
+def _run_flow(prepared: Prepared, voice: Narrator, answering: Callable[[], str] | None) -> Any:
+    folder = prepared.folder
     prepare_prefect(folder.root / "prefect")
-    write_json(folder.path / "spec.json", kept_spec(spec))
-    with ExitStack() as stack:
-        answering = stack.enter_context(starting_server()) if uses_temporary_server() else None
-        with timing("import"):  # while the server starts
-            from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
-            from flows.sights import captured_logs  # noqa: PLC0415
+    write_json(folder.path / "spec.json", kept_spec(prepared.spec))
+    with timing("import"):
+        from flows.release_flow import COMPANY, Company, release  # noqa: PLC0415 - imports Prefect and torch
+        from flows.sights import captured_logs  # noqa: PLC0415
 
-        company = Company(
-            spec=spec,
-            place=spec_file,
-            folder=folder,
-            voice=voice,
-            opened=opened,
-            signers=trust.signers,
-            requested_by=trust.requested_by,
-        )
-        token = COMPANY.set(company)
-        try:
-            with _prefect_for_one_run(folder.results, answering), captured_logs():
-                return release(name=spec.name, run_folder=str(folder.path))
-        finally:
-            COMPANY.reset(token)
+    company = Company(
+        spec=prepared.spec,
+        place=prepared.place,
+        folder=folder,
+        voice=voice,
+        opened=prepared.opened,
+        signers=prepared.trust.signers,
+        requested_by=prepared.trust.requested_by,
+    )
+    token = COMPANY.set(company)
+    try:
+        with _prefect_for_one_run(folder.results, answering), captured_logs():
+            return release(name=prepared.spec.name, run_folder=str(folder.path))
+    finally:
+        COMPANY.reset(token)
 
 
 @contextmanager

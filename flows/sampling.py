@@ -11,15 +11,20 @@ from flows.candidates import family_of
 from flows.errors import Exit, FlowInputError
 from flows.judging import check_folder
 from flows.opening import names_of
+from flows.pictures import has_pictures
 from flows.progress import narrator
 from generators.base import Synthesizer
 from generators.registry import SYNTHESIZERS
 from sources.conform import conform_loosely
 from sources.errors import did_you_mean
+from sources.picture_folder import image_column_of, write_folder
 from sources.schema import Schema
 from sources.storage import Format, to_storage, write_table
+from sources.synthetic_mark import XMP
 
 FORMATS: Mapping[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+PICTURE_PLACES = ("", ".zip")
+"""Suffixes of a folder and an archive of pictures."""
 
 
 def sample_command(model: str, rows: int, output: Path, *, given: Sequence[str], seed: int, force: bool) -> Exit:
@@ -29,24 +34,46 @@ def sample_command(model: str, rows: int, output: Path, *, given: Sequence[str],
         UserError: no model is there, a condition means nothing, or the file cannot be written.
 
     """
-    form = FORMATS[check_output(output, force=force)]
+    suffix = check_output(output, force=force, pictures=True)
     synthesizer = load_model(Path(model))
-    conditions = _conditions(synthesizer.sample(0, seed=seed).schema, given, rows)
-    drawn = synthesizer.sample(rows, seed=seed, given=conditions)
-    write_table(to_storage(drawn), output, form)
+    schema = synthesizer.sample(0, seed=seed).schema
+    _check_form(schema, output, suffix)
+    conditions = _conditions(schema, given, rows)
+    drawn = to_storage(synthesizer.sample(rows, seed=seed, given=conditions))
+    if suffix in PICTURE_PLACES:
+        write_folder(drawn, output, image=image_column_of(schema), form="png", table="parquet")
+    else:
+        write_table(drawn, output, FORMATS[suffix], xmp=XMP)
     narrator(quiet=False).line("sampled", f"{output}   {rows:,} rows, not judged: keep them where the source is")
     return Exit.OK
 
 
-def check_output(output: Path, *, force: bool) -> str:
-    """Return the suffix of the file `output`, a key of `FORMATS`.
+def _check_form(schema: Schema, output: Path, suffix: str) -> None:
+    """Refuse a file that does not hold the rows, before they are drawn."""
+    pictures = has_pictures(schema)
+    if suffix in PICTURE_PLACES and not pictures:
+        raise FlowInputError(
+            f"{output}: neither .parquet nor .csv",
+            seen=suffix or "no suffix",
+            remedy="choose one: no pictures are drawn",
+        )
+    if pictures and FORMATS.get(suffix) == "csv":
+        raise FlowInputError(
+            f"{output}: CSV holds no pictures", seen=suffix, remedy="choose .parquet, .zip, or a new folder"
+        )
+    if suffix in PICTURE_PLACES:
+        image_column_of(schema)
+
+
+def check_output(output: Path, *, force: bool, pictures: bool = False) -> str:
+    """Return the suffix of the file `output`: a key of `FORMATS`, or one of `PICTURE_PLACES` where `pictures` may be.
 
     Raises:
         FlowInputError: another suffix, a file that is there already, or a folder that cannot be written.
 
     """
     suffix = output.suffix.lower()
-    if suffix not in FORMATS:
+    if suffix not in FORMATS and not (pictures and suffix in PICTURE_PLACES):
         raise FlowInputError(
             f"{output}: neither .parquet nor .csv", seen=output.suffix or "no suffix", remedy="choose one"
         )
@@ -95,6 +122,12 @@ def _conditions(schema: Schema, given: Sequence[str], rows: int) -> pd.DataFrame
         if name not in schema.names:
             hint = did_you_mean(name, schema.names)
             raise FlowInputError(f"--given: no such column{hint}", seen=name, remedy=names_of(schema.names))
+        if schema[name].kind == "image":
+            raise FlowInputError(
+                f'--given: column "{name}" holds pictures, which are drawn given the other columns',
+                seen=name,
+                remedy="hold another column at a value",
+            )
         if schema[name].kind == "id":
             raise FlowInputError(
                 f'--given: column "{name}" is an identifier, which is made anew and relates to no other column',

@@ -30,6 +30,11 @@ TEMPORARY_SERVER = {
     "PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
+UNMIGRATED = {
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+}
+"""Of a server whose tables are made as they are now, for one run; see `flows.temporary_server`."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -42,6 +47,11 @@ def prepare_threads() -> None:
 def uses_temporary_server() -> bool:
     """Return whether this run brings its own server up, because `PREFECT_API_URL` names none."""
     return not os.environ.get("PREFECT_API_URL")
+
+
+def server_environment() -> dict[str, str]:
+    """Return the environment of a server of this run: what the user exports, and the settings above beneath it."""
+    return {**QUIET_PEERS, **TEMPORARY_SERVER, **os.environ}
 
 
 def quiet_peers() -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from sources.contract import ContractResult, numbers_of
 from sources.dataset import Dataset
+from sources.images import words_of
 from sources.schema import Column, Kind
 
 HELD_BY = 20
@@ -31,12 +32,13 @@ class ColumnSummary:
     Args:
         kind: of the schema.
         missing: rows without a value.
-        edges: upper ends of all bins but the last, of numbers and times (days since 1970); each cell is at most its
-            edge.
-        counts: rows in each bin, one more than edges; empty where the column is no number and no time.
+        edges: upper ends of all bins but the last, of numbers, times (days since 1970), and the mean levels of
+            pictures; each cell is at most its edge.
+        counts: rows in each bin, one more than edges; empty where the column has none.
         labels: label -> rows, for labels and truth values of `HELD_BY` rows or more.
         rest: rows of all other labels.
         known: keyed hashes of all labels; None where there are too many, or none to remember.
+        form: size, channels and depth of pictures, in words.
 
     """
 
@@ -47,6 +49,7 @@ class ColumnSummary:
     labels: Mapping[str, int] | None = None
     rest: int = 0
     known: tuple[str, ...] | None = None
+    form: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +109,25 @@ def summary_of(dataset: Dataset, contract: ContractResult, *, key: bytes) -> Sou
     return SourceSummary(
         rows=len(dataset),
         entities=entities,
-        columns={column.name: _summary(column, dataset.frame[column.name], key) for column in schema.columns},
+        columns={column.name: _summary(column, values_of(dataset, column.name), key) for column in schema.columns},
         apart=tuple(one.name for one in schema.columns if one.kind == "datetime" or one.name == schema.order_key),
         broken=tuple(rule.rule for rule in contract.broken),
     )
+
+
+def values_of(dataset: Dataset, name: str) -> pd.Series:
+    """Return the cells of a column; of pictures their mean level, 0 (black) to 1, which is what is compared of them."""
+    cells = dataset.frame[name]
+    if name not in dataset.media:
+        return cells
+    pixels = dataset.media[name][cells.to_numpy()]
+    most = float(np.iinfo(pixels.dtype).max)
+    return pd.Series(pixels.mean(axis=(1, 2, 3), dtype=np.float64) / most, name=name)
+
+
+def form_of(column: Column) -> str:
+    """Return what pictures of the column look like, in words; nothing for other columns."""
+    return "" if column.shape is None else words_of(np.zeros(column.shape, dtype=column.storage))
 
 
 def hashed(label: str, key: bytes) -> str:
@@ -131,10 +149,16 @@ def labels_in(values: pd.Series) -> pd.Series:
 
 def _summary(column: Column, values: pd.Series, key: bytes) -> ColumnSummary:
     missing = int(values.isna().sum())
-    if column.kind in ("numeric", "datetime"):
+    if column.kind in ("numeric", "datetime", "image"):
         numbers = numbers_of(values.dropna())
         edges = _edges(numbers)
-        return ColumnSummary(kind=column.kind, missing=missing, edges=edges, counts=counts_within(numbers, edges))
+        return ColumnSummary(
+            kind=column.kind,
+            missing=missing,
+            edges=edges,
+            counts=counts_within(numbers, edges),
+            form=form_of(column),
+        )
     if column.kind in ("categorical", "boolean"):
         counts = labels_in(values)
         held = counts[counts >= HELD_BY]

@@ -11,13 +11,35 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from flows.notices import NotifySpec
 from flows.runners import Runner
 from flows.schedule import Schedule
+from sources.images import MODES
 from sources.schema import Kind, Pii, Role, Severity, Storage
 
 STRICT = ConfigDict(extra="forbid", revalidate_instances="always", frozen=True, strict=True, allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, lt=1)]
-Side = Annotated[int, Field(gt=0, le=4096)]
-Size = tuple[Side, Side]
+MAX_SIDE = 4096
+Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+
+
+def _as_size(raw: Any) -> Any:
+    """Refuse what is no [height, width], in words."""
+    sides = isinstance(raw, list | tuple) and len(raw) == 2  # noqa: PLR2004 - a height and a width
+    if raw is not None and not (sides and all(isinstance(one, int) and 0 < one <= MAX_SIDE for one in raw)):
+        raise ValueError(f"give [height, width] in pixels, such as [32, 32], each at most {MAX_SIDE:,}")
+    return raw
+
+
+def _as_mode(raw: Any) -> Any:
+    """Refuse what is no mode, and say what the modes are."""
+    if raw not in (None, *MODES):
+        raise ValueError("give L (grey), RGB, or RGBA (with opacity)")
+    return raw
+
+
+Size = Annotated[tuple[Side, Side] | None, BeforeValidator(_as_size)]
+ImageMode = Annotated[Literal["L", "RGB", "RGBA"] | None, BeforeValidator(_as_mode)]
+RESIZE_WORDS = "[height, width] that pictures are scaled to; left out: they must have one size"
+MODE_WORDS = "turn every picture into this: L (grey), RGB or RGBA"
 
 
 class FileSource(BaseModel):
@@ -27,6 +49,8 @@ class FileSource(BaseModel):
     kind: Literal["file"] = "file"
     path: str = Field(min_length=1, description="path or URL of the table")
     options: dict[str, Any] = Field(default_factory=dict, description="for the store, such as anon: true")
+    resize: Size = Field(default=None, description=RESIZE_WORDS)
+    mode: ImageMode = Field(default=None, description=MODE_WORDS)
 
 
 class FolderSource(BaseModel):
@@ -36,8 +60,8 @@ class FolderSource(BaseModel):
     kind: Literal["folder"]
     folder: str = Field(min_length=1, description="folder of pictures, or of one folder for each label")
     attributes: str | None = Field(default=None, description="table with a column file that names each picture")
-    resize: Size | None = Field(default=None, description="[height, width] for all; left out: they must have one size")
-    mode: Literal["L", "RGB", "RGBA"] | None = Field(default=None, description="turn every picture into this")
+    resize: Size = Field(default=None, description=RESIZE_WORDS)
+    mode: ImageMode = Field(default=None, description=MODE_WORDS)
 
 
 class ArraysSource(BaseModel):
@@ -77,7 +101,7 @@ class SklearnSource(BaseModel):
 SOURCE_KINDS = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
 
 
-def _with_kind(raw: Any) -> Any:
+def with_kind(raw: Any) -> Any:
     """Add the kind that the keys of a source imply."""
     if isinstance(raw, str):
         return {"kind": "file", "path": raw}
@@ -92,7 +116,7 @@ Source = Annotated[
         FileSource | FolderSource | ArraysSource | SqlSource | StatsmodelsSource | SklearnSource,
         Field(discriminator="kind"),
     ],
-    BeforeValidator(_with_kind),
+    BeforeValidator(with_kind),
 ]
 
 
@@ -269,7 +293,11 @@ class PublishSpec(BaseModel):
     options: dict[str, Any] = Field(
         default_factory=dict, description="for the store, such as endpoint_url; credentials as $NAME of the environment"
     )
-    formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
+    formats: tuple[Literal["parquet", "csv", "png", "webp"], ...] = Field(
+        default=("parquet", "csv"),
+        min_length=1,
+        description="of the data files; png and webp: a folder of pictures; left out: parquet alone for pictures",
+    )
     sign: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
         BeforeValidator(_as_places, json_schema_input_type=bool | str | tuple[str, ...]),
@@ -295,7 +323,9 @@ class Spec(BaseModel):
     source: Source = Field(description="where the real data is")
     table: SchemaSpec = Field(default_factory=SchemaSpec, alias="schema", description="what the columns are")
     candidates: tuple[Candidate, ...] = Field(
-        default=(CandidateSpec(kind="tabular.autoregressive"),), min_length=1, description="synthesizers to try"
+        default=(CandidateSpec(kind="tabular.autoregressive"),),
+        min_length=1,
+        description="synthesizers to try; left out: tabular.autoregressive, image.* for pictures",
     )
     budget: BudgetSpec = Field(
         default_factory=lambda: BudgetSpec(minutes=5), description="for the fits of all candidates together"

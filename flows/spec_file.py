@@ -258,6 +258,8 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
     """Return the keys that may stand below `path`."""
     sources: dict[str, type[BaseModel]] = {
         "file": model.FileSource,
+        "folder": model.FolderSource,
+        "arrays": model.ArraysSource,
         "sql": model.SqlSource,
         "statsmodels": model.StatsmodelsSource,
         "sklearn": model.SklearnSource,
@@ -268,11 +270,7 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = Spec
         case ("source",):
             source = raw.get("source") if isinstance(raw, dict) else None
-            kind = (
-                source.get("kind", "sql" if "sql" in source or "url" in source else "file")
-                if isinstance(source, dict)
-                else "file"
-            )
+            kind = model.with_kind(source)["kind"] if isinstance(source, dict) else "file"
             found = sources.get(str(kind))
         case ("schema",):
             found = model.SchemaSpec
@@ -305,6 +303,8 @@ def _spec_path(raw: Any, location: Sequence[Key], *, keep_last: bool) -> tuple[K
     """Return pydantic's location without the names of union members, which the file does not hold."""
     path: list[Key] = []
     here = raw
+    if location[:1] == ("source",) and location[1:2] and location[1] in model.SOURCE_KINDS:
+        location = ("source", *location[2:])  # the kind, which may be the name of a key as well
     for position, part in enumerate(location):
         if (isinstance(here, dict) and part in here) or (
             isinstance(here, list) and isinstance(part, int) and part < len(here)

@@ -13,8 +13,6 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from flows.candidates import config_of, family_of
 from flows.gpu_slots import held
 from flows.judging import Judgement, judge_table, write_evidence
@@ -34,7 +32,7 @@ from releases.remote_store import RemoteStore
 from releases.stores import Address
 from sources.canaries import Canaries
 from sources.conform import conform_loosely
-from sources.dataset import Dataset
+from sources.dataset import Dataset, concatenated
 from sources.files import write_json
 from sources.fingerprint import fingerprint
 from sources.randomness import derive, stream
@@ -42,9 +40,12 @@ from sources.readers import read_table
 from sources.schema import Schema
 from sources.split import Split
 from sources.storage import to_storage, write_table
+from sources.synthetic_mark import XMP
 from sources.targets import Targets
 from validators.evidence import Evidence
+from validators.features.making import features_of
 from validators.fidelity.c2st import c2st
+from validators.fidelity.image_c2st import image_c2st
 from validators.gate import Outcome, decide
 from validators.policy import Policy
 from validators.report import Report
@@ -213,13 +214,10 @@ def _drawn(
 
 def write_sample(pieces: Sequence[Dataset], folder: Path) -> Reference:
     """Write the rows of all pieces, in their order, into `folder/sample.parquet`; return the file's reference."""
-    first = pieces[0]
-    whole = (
-        first if len(pieces) == 1 else replace(first, frame=pd.concat([one.frame for one in pieces], ignore_index=True))
-    )
+    whole = concatenated(pieces)
     path = folder / "sample.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(to_storage(whole), path, "parquet")
+    write_table(to_storage(whole), path, "parquet", xmp=XMP)
     return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(whole)}
 
 
@@ -301,14 +299,20 @@ def _rank(one: Tried) -> int:
 
 
 def _told_from_reference(one: Tried) -> float:
-    """Return how far the C2ST AUC against the reference part is from 0.5; infinite where it cannot be taken."""
+    """Return how far the C2ST AUC against the reference part is from 0.5; infinite where it cannot be taken.
+
+    Pictures are told by their features, of networks that half of the reference part has trained; rows by their cells.
+    """
     assert one.judgement is not None
     evidence = one.judgement.evidence
     if evidence is None or evidence.reference is None:
         return float("inf")
     there = replace(evidence, holdout=evidence.reference, reference=None)
     seed = one.judgement.report.seed
-    found = c2st(under_stated_law(there, seed=seed), stream(seed, "choose"))
+    there = under_stated_law(there, seed=seed)
+    there = replace(there, features=features_of(there, seed=seed))
+    rng = stream(seed, "choose")
+    found = image_c2st(there, rng) or c2st(there, rng)
     return abs(found[0].value - 0.5) if found and found[0].value is not None else float("inf")
 
 

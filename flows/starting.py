@@ -1,4 +1,4 @@
-"""`understudy init` and `understudy schema`: from a table to a commented spec, and the JSON Schema of specs.
+"""`understudy init` and `understudy schema`: from a table or pictures to a commented spec; the JSON Schema of specs.
 
 A commented spec names columns, kinds and reasons, and the rules that hold between columns in all rows. Of values it
 shows labels that many rows hold, and nothing else: no extremes, no rare label, no cell.
@@ -8,6 +8,7 @@ import copy
 import json
 import re
 import sys
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pandas as pd
 from flows.errors import Exit, FlowInputError
 from flows.judging import check_folder, say_json
 from flows.opening import UNMODELLED
+from flows.pictures import has_pictures
 from flows.spec import Spec
 from sources.conform import conform
 from sources.dataset import Dataset
 from sources.files import write_text
 from sources.inference import Finding, empty_columns, examine
 from sources.overrides import ColumnOverrides, SchemaOverrides
-from sources.readers import read_table
+from sources.readers import read_path, source_at
 from sources.relations import find_deciding_labels, find_relations
 from sources.schema import Column, Schema
 from validators.policy import KNOBS, LIMITS, PRESETS
@@ -30,6 +32,10 @@ from validators.report_schema import report_schema
 
 SCHEMA_FILE = "understudy.schema.json"
 MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+TRIED = ("image.autoregressive", "image.gan")
+"""The families that a spec for pictures begins with."""
+MINUTES: tuple[tuple[float, int], ...] = ((0, 5), (256, 3), (1024, 10), (4096, 15), (inf, 30))
+"""Numbers in one picture, at most: minutes for the fits on two cores."""
 SHOWN_LABELS = 8
 HELD_BY_SHARE = 0.01
 """Only labels that at least this share of the rows, and `HELD_BY_ROWS` rows, hold are written into a spec."""
@@ -37,10 +43,10 @@ HELD_BY_ROWS = 20
 
 
 def init_command(source: str, output: Path | None, *, force: bool) -> Exit:
-    """Write a commented spec for the table at `source` to `output`, or print it.
+    """Write a commented spec for what lies at `source` (see `sources.readers.source_at`) to `output`, or print it.
 
     Raises:
-        UserError: the table cannot be read, or `output` exists and `force` is not given.
+        UserError: the source cannot be read, or `output` exists and `force` is not given.
 
     """
     if output is not None:
@@ -49,7 +55,7 @@ def init_command(source: str, output: Path | None, *, force: bool) -> Exit:
         if output.exists() and not force:
             raise FlowInputError(f"{output}: exists already", remedy="give another name, or --force to overwrite it")
         check_folder(output.absolute().parent, option="--output")
-    frame = read_table(source)
+    frame = read_path(source)
     empty = empty_columns(frame) if len(frame) else ()
     schema, findings = examine(frame, SchemaOverrides(columns={name: ColumnOverrides(drop=True) for name in empty}))
     text = spec_text(source, frame, schema, findings)
@@ -72,7 +78,7 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
         MODELINE,
         f"# Written by understudy init from {len(frame):,} rows × {len(schema.columns)} columns. Edit it, then run it.",
         f"name: {_release_name(source)}",
-        f"source: {{path: {_quoted(source)}}}",
+        f"source: {_source_words(source)}",
         "",
         "# What the columns are. Roles are yours to give: target (what a recipient will predict; at most one),",
         "# protected (groups that must be treated alike), quasi_identifier, secret, plain.",
@@ -89,17 +95,16 @@ def spec_text(source: str, frame: pd.DataFrame, schema: Schema, findings: tuple[
     lines += _rule_lines(dataset)
     lines += [
         "",
-        "# Synthesizers to try; the best that passes is released. Options: {kind: tabular.vae, latent: 64}.",
-        "candidates: [tabular.autoregressive, tabular.vae, sdv.gaussian_copula]",
+        *_candidate_lines(schema),
         "# For the fits of all candidates together; those that train share it equally. {steps: 2000} works as well.",
-        "budget: {minutes: 5}",
+        f"budget: {{minutes: {_minutes(schema)}}}",
         f"rows: {len(frame)}",
         "seed: 7",
         f"# {' | '.join(PRESETS)}, or {{preset: standard, c2st: [0.4, 0.6]}}; what differs is shown in the report.",
         "policy: standard",
-        "# canaries: 50    made-up rows planted in training, to see whether single rows are remembered",
+        *_canary_lines(schema),
         '# rebalance: {shares: {column: {"label": 0.5}}}    other shares than the source has; the release says so',
-        "publish: {to: releases/, formats: [parquet, csv]}",
+        *_publish_lines(schema),
         '# schedule: "0 3 * * 1"    when understudy deploy lets it run; drift: refuse stops at a changed source',
         "",
         "# Words for the card.",
@@ -150,6 +155,47 @@ def schema_command(of: str) -> Exit:
 def _forms(source: dict[str, Any]) -> list[dict[str, Any]]:
     forms: list[dict[str, Any]] = source.get("oneOf") or source.get("anyOf") or [source]
     return forms
+
+
+def _source_words(source: str) -> str:
+    """Return the `source:` that `sources.readers.source_at` means, as one line of YAML."""
+    found = source_at(source)
+    said = {"folder": found.folder, "arrays": found.arrays, "path": found.path, "dataset": found.dataset}
+    bundled = [f"kind: {found.kind}"] if found.dataset is not None else []
+    return "{" + ", ".join([*bundled, *(f"{key}: {_quoted(one)}" for key, one in said.items() if one)]) + "}"
+
+
+def _candidate_lines(schema: Schema) -> list[str]:
+    if not has_pictures(schema):
+        return [
+            "# Synthesizers to try; the best that passes is released. Options: {kind: tabular.vae, latent: 64}.",
+            "candidates: [tabular.autoregressive, tabular.vae, sdv.gaussian_copula]",
+        ]
+    return [
+        "# Synthesizers to try; the best that passes is released. Other columns: by a tabular family inside.",
+        f"candidates: [{', '.join(TRIED)}]",
+    ]
+
+
+def _minutes(schema: Schema) -> int:
+    """Return minutes for the fits: for tables five, for pictures by the numbers in one."""
+    pixels = sum(prod(column.shape) for column in schema.columns if column.shape is not None)
+    return next(minutes for most, minutes in MINUTES if pixels <= most)
+
+
+def _canary_lines(schema: Schema) -> list[str]:
+    if has_pictures(schema):
+        return []
+    return ["# canaries: 50    made-up rows planted in training, to see whether single rows are remembered"]
+
+
+def _publish_lines(schema: Schema) -> list[str]:
+    if not has_pictures(schema):
+        return ["publish: {to: releases/, formats: [parquet, csv]}"]
+    return [
+        "# parquet holds pictures encoded; png or webp (lossless) write a folder of files and a table of the rest.",
+        "publish: {to: releases/, formats: [parquet, png]}",
+    ]
 
 
 def _locale_lines(schema: Schema) -> list[str]:
@@ -215,6 +261,6 @@ def _one_line(text: str) -> str:
 
 
 def _release_name(source: str) -> str:
-    stem = Path(source.split("?", maxsplit=1)[0]).stem
+    stem = Path(source.split("?", maxsplit=1)[0].rpartition(":")[2]).stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._").lower()
     return name or "release"

@@ -126,6 +126,7 @@ class Family:
         summary: one line for the documentation.
         trains: its fit takes steps until a budget ends it; families with a closed form need no share of the minutes.
         conditions: `sample` takes `given`, columns of labels at least.
+        pictures: learns tables with one image column, and no others; a family without this learns none with any.
 
     """
 
@@ -135,6 +136,7 @@ class Family:
     summary: str
     trains: bool = True
     conditions: bool = False
+    pictures: bool = False
 
 
 class GeneratorError(Exception):

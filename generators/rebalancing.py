@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from generators.base import GeneratorInputError, Synthesizer
-from sources.dataset import Dataset
+from sources.dataset import Dataset, concatenated
 from sources.errors import SourceInputError
 from sources.randomness import derive, stream
 from sources.target_law import TargetLaw, law_of
@@ -106,7 +106,7 @@ def _chosen(synthesizer: Synthesizer, pool: Dataset, law: TargetLaw, targets: Ta
         rank = pd.Series(cell[rows]).groupby(cell[rows]).cumcount().to_numpy()
         rows = rows[rank < left[cell[rows]]]
         left -= np.bincount(cell[rows], minlength=len(left))
-        kept.append(piece.frame.iloc[rows])
+        kept.append(piece.take(rows))
         if not left.any():
             break
         if drawn >= most:
@@ -117,11 +117,11 @@ def _chosen(synthesizer: Synthesizer, pool: Dataset, law: TargetLaw, targets: Ta
             )
         piece = synthesizer.sample(len(pool), seed=derive(seed, "rebalance", "pool", len(kept)))
     order = stream(seed, "rebalance", "order").permutation(n)
-    frame = pd.concat(kept, ignore_index=True).iloc[order].reset_index(drop=True)
+    chosen = concatenated(kept).take(order)
     ids = [column.name for column in pool.schema.columns if column.kind == "id"]
     if ids:  # pieces know nothing of each other's, and a choice breaks up the rows of one; they relate to nothing else
-        frame[ids] = synthesizer.sample(n, seed=derive(seed, "rebalance", "ids")).frame[ids]
-    return Dataset(frame=frame, schema=pool.schema)
+        chosen.frame[ids] = synthesizer.sample(n, seed=derive(seed, "rebalance", "ids")).frame[ids]
+    return chosen
 
 
 class _CellFinder:

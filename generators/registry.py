@@ -4,6 +4,9 @@ Importing this imports the native families, hence torch; SDV comes in only when 
 """
 
 from generators.base import Family
+from generators.image import autoregressive as image_autoregressive
+from generators.image import gan as image_gan
+from generators.image import vae as image_vae
 from generators.sdv import copulagan, ctgan, gaussian_copula, tvae
 from generators.tabular import autoregressive, gan, vae
 
@@ -26,6 +29,30 @@ SYNTHESIZERS: dict[str, Family] = {
         build=gan.build,
         load=gan.load,
         summary=gan.SUMMARY,
+    ),
+    "image.autoregressive": Family(
+        config=image_autoregressive.Config,
+        build=image_autoregressive.build,
+        load=image_autoregressive.load,
+        summary=image_autoregressive.SUMMARY,
+        conditions=True,
+        pictures=True,
+    ),
+    "image.vae": Family(
+        config=image_vae.Config,
+        build=image_vae.build,
+        load=image_vae.load,
+        summary=image_vae.SUMMARY,
+        conditions=True,
+        pictures=True,
+    ),
+    "image.gan": Family(
+        config=image_gan.Config,
+        build=image_gan.build,
+        load=image_gan.load,
+        summary=image_gan.SUMMARY,
+        conditions=True,
+        pictures=True,
     ),
     "sdv.gaussian_copula": Family(
         config=gaussian_copula.Config,

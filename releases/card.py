@@ -9,13 +9,18 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+
 from releases.approvals import Approval
+from releases.contact_sheet import FILE_NAME as SHEET
 from releases.croissant import one_line
+from releases.data_files import DataFiles, has_pictures, is_metadata
 from releases.licences import hub_fields, licence_url
 from releases.provenance import Provenance
 from releases.public import ALL_ROWS, PublicMeasurement, badness
 from releases.report import words
 from releases.report.glossary import entry_of
+from sources.images import words_of
 from sources.schema import Column, Schema
 from sources.targets import Targets
 from validators.policy import Policy
@@ -28,6 +33,9 @@ _SIZES = (
 )  # fmt: skip
 """The hub's words for numbers of rows."""
 NUM_GAPS = 3
+_SHEET = (
+    f"![Synthetic pictures of this release]({SHEET})\n\nPictures of this release, drawn blindly: all are synthetic."
+)
 VERIFY = """No file has changed since the manifest was written, and the verdict follows from the published measurements,
 when this ends with exit code 0. It needs no network:
 
@@ -37,7 +45,6 @@ understudy verify .
 
 With the publisher's public key, from the publisher and not from this folder, it also shows who signed:
 `understudy verify . --key PUB`."""
-_FORMAT_NAMES = {"parquet": "Parquet", "csv": "CSV"}
 
 
 def card(
@@ -47,7 +54,7 @@ def card(
     measurements: Sequence[PublicMeasurement],
     policy: Policy,
     provenance: Provenance,
-    formats: Sequence[str],
+    data: DataFiles,
     version: str,
     created: datetime,
     targets: Targets | None = None,
@@ -61,7 +68,7 @@ def card(
         measurements: coarse ones, see `releases.public`.
         policy: the limits they were held against.
         provenance: name, title, description, licence, model, warnings.
-        formats: of the data files.
+        data: which files hold the rows.
         version: of the release.
         created: the moment of publishing.
         targets: the law that the rows were altered to on purpose, or None.
@@ -70,14 +77,15 @@ def card(
     """
     title = provenance.title or provenance.name
     parts = [
-        _front_matter(schema, provenance, title, rows, formats),
+        _front_matter(schema, provenance, title, rows, data),
         f"# {escape(title)}",
         _opening(schema, rows, version, created),
         "" if targets is None else _altered(targets),
         escape(provenance.description),
-        "## Read it\n\n" + _reading(formats),
+        _SHEET if has_pictures(schema) else "",
+        "## Read it\n\n" + _reading(schema, data),
         "## Columns\n\n" + _columns(schema),
-        "## How it was made\n\n" + _made(provenance),
+        "## How it was made\n\n" + _made(provenance, pictures=has_pictures(schema)),
         "## What was checked\n\n" + _checks(measurements, policy),
         "## Known gaps\n\n" + _gaps(measurements),
         "## Approved\n\n" + "\n".join(map(_approved, approvals)) if approvals else "",
@@ -122,55 +130,97 @@ def _altered(targets: Targets) -> str:
     )
 
 
-def _front_matter(schema: Schema, provenance: Provenance, title: str, rows: int, formats: Sequence[str]) -> str:
+def _front_matter(schema: Schema, provenance: Provenance, title: str, rows: int, data: DataFiles) -> str:
     """Return the metadata that the hub documents for dataset cards, as JSON, which YAML reads."""
     size = next((name for most, name in _SIZES if rows < most), "n>1T")
-    path = f"data/data.{formats[0]}"
+    pictures = has_pictures(schema)
     fields: dict[str, object] = {
         **hub_fields(provenance.license),
         "pretty_name": one_line(title),
         "annotations_creators": ["machine-generated"],
-        "tags": ["synthetic", "tabular", "understudy"],
+        "tags": ["synthetic", "image" if pictures else "tabular", "understudy"],
         "size_categories": [size],
     }
     if schema.target is not None:
         regression = schema.target.kind == "numeric" and schema.target.threshold is None
-        fields["task_categories"] = ["tabular-regression" if regression else "tabular-classification"]
+        if not (pictures and regression):
+            kind = "image" if pictures else "tabular"
+            fields["task_categories"] = [f"{kind}-{'regression' if regression else 'classification'}"]
+    path = "data/**" if is_metadata(data.tables[0]) else data.tables[0]
     fields["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": path}]}]
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
     return "---\n" + "\n".join(lines) + "\n---"
 
 
-def _reading(formats: Sequence[str]) -> str:
-    first = "read_parquet" if "parquet" in formats else "read_csv"
+def _reading(schema: Schema, data: DataFiles) -> str:
+    parquet = [table for table in data.tables if table.endswith(".parquet")]
+    csv = [table for table in data.tables if table.endswith(".csv")]
+    first = "read_parquet" if parquet else "read_csv"
     lines = [
         "```python",
         "import pandas",
         "",
-        f'rows = pandas.{first}("data/data.{"parquet" if "parquet" in formats else "csv"}")',
+        f'rows = pandas.{first}("{(parquet or csv)[0]}")',
+        *_opening_pictures(schema, data),
         "```",
         "",
         "`croissant.json` describes the files for tools that read Croissant (mlcommons.org/croissant).",
     ]
-    if "csv" in formats:
+    if has_pictures(schema):
+        lines += ["", _pictures_words(schema, data)]
+    if csv:
         lines += [
             "",
-            "In `data/data.csv` a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, "
+            f"In `{csv[0]}` a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, "
             "a tab or a line break) has one apostrophe in front, as has one that begins with an apostrophe; names of "
             "columns likewise. Take one apostrophe off every text that begins with one to have the data back. Numbers "
-            "are as they are" + (", and so is the Parquet file." if "parquet" in formats else "."),
+            "are as they are" + (", and so is the Parquet file." if parquet else "."),
         ]
     return "\n".join(lines)
 
 
-def _made(provenance: Provenance) -> str:
+def _opening_pictures(schema: Schema, data: DataFiles) -> list[str]:
+    """Return the lines of Python that open the first picture."""
+    names = [column.name for column in schema.columns if column.kind == "image"]
+    if not names:
+        return []
+    if is_metadata(data.tables[0]):
+        return ["", "from PIL import Image", "", 'picture = Image.open("data/" + rows["file_name"][0])']
+    cell = f'rows.iloc[0, {schema.names.index(names[0])}]["bytes"]'
+    return ["", "import io", "", "from PIL import Image", "", f"picture = Image.open(io.BytesIO({cell}))"]
+
+
+def _pictures_words(schema: Schema, data: DataFiles) -> str:
+    sentences = []
+    for column in schema.columns:
+        if column.kind == "image" and column.shape is not None:
+            shape = words_of(np.zeros(column.shape, dtype=column.storage))
+            sentences.append(f"`{escape(column.name)}` holds pictures of {shape}.")
+    if data.pictures is not None:
+        sentences.append(
+            f"They are files in `data/images`; `{data.tables[-1]}` names the file of each row, which is what "
+            "`datasets.load_dataset('imagefolder', data_dir='data')` reads."
+        )
+    if any(table.endswith(".parquet") and not is_metadata(table) for table in data.tables):
+        sentences.append("In Parquet each cell is an encoded PNG in the layout of Hugging Face's `Image`.")
+    if data.pictures == "webp" and any(column.shape and column.shape[2] == 1 for column in schema.columns):
+        sentences.append("WebP knows no grey: its three colours are equal.")
+    sentences.append(
+        "Each picture says in its metadata (XMP, the IPTC's `DigitalSourceType`: `trainedAlgorithmicMedia`) that a "
+        "model made it, and holds no other metadata. There is no C2PA manifest."
+    )
+    return " ".join(sentences)
+
+
+def _made(provenance: Provenance, *, pictures: bool) -> str:
     model = provenance.model
     learnt = provenance.split_rows.get("train")
     held = provenance.split_rows.get("holdout")
     rows = f" It saw {words.count(learnt, 'real row')}." if learnt else ""
     rows += f" {words.count(held, 'other real row')} were kept from it, to judge what it drew." if held else ""
+    learnt_from = "the real pictures and what is said of them" if pictures else "the real table"
     return (
-        f"A model ({escape(model.family)}) learnt the real table and drew every row of this one anew.{rows} "
+        f"A model ({escape(model.family)}) learnt {learnt_from} and drew every row of this one anew.{rows} "
         "The real rows are not part of this release. `MANIFEST.json` names the settings, seeds and versions of the "
         "programs."
     )
@@ -209,9 +259,13 @@ def _kind(column: Column) -> str:
         return f"personal detail ({column.pii.replace('_', ' ')})"
     if column.kind == "numeric":
         return "whole number" if column.integer else "number"
-    return {"boolean": "yes or no", "datetime": "time", "id": "identifier", "categorical": "label"}.get(
-        column.kind, column.kind
-    )
+    return {
+        "image": "picture",
+        "boolean": "yes or no",
+        "datetime": "time",
+        "id": "identifier",
+        "categorical": "label",
+    }.get(column.kind, column.kind)
 
 
 def _checks(measurements: Sequence[PublicMeasurement], policy: Policy) -> str:

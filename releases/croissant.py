@@ -1,7 +1,8 @@
 """`croissant.json`: the release as data tools find and read it (MLCommons Croissant 1.0, with its RAI vocabulary).
 
-Each data file is a FileObject with its SHA-256 and a RecordSet with one Field a column; files are named relative to
-the folder of the release, so it can be read offline and after it was moved.
+Each table is a FileObject with its SHA-256 and a RecordSet with one Field a column; pictures that are files of their
+own are a FileSet (their hashes are in the manifest). Files are named relative to the folder of the release, so it can
+be read offline and after it was moved.
 """
 
 import json
@@ -10,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from releases.data_files import DataFiles, has_pictures, is_metadata
 from releases.guarded_csv import BACK_PATTERN, guarded
 from releases.licences import licence_url
 from releases.manifest import MEDIA_TYPES
 from releases.provenance import Provenance
+from sources.image_files import FILE_COLUMN, METADATA
+from sources.picture_folder import FOLDER
 from sources.schema import Column, Schema
 
 FILE_NAME = "croissant.json"
@@ -72,7 +76,7 @@ def croissant(
     *,
     schema: Schema,
     files: Mapping[str, Mapping[str, Any]],
-    guarded_columns: Sequence[str],
+    data: DataFiles,
     limits: Sequence[str],
     provenance: Provenance,
     version: str,
@@ -82,8 +86,8 @@ def croissant(
 
     Args:
         schema: of the released columns.
-        files: data file -> its entry in the manifest.
-        guarded_columns: columns of which a cell is guarded in CSV.
+        files: path of each table -> its entry in the manifest.
+        data: which files hold the rows.
         limits: sentences on what the data does not show well.
         provenance: name, title, description, licence, warnings.
         version: of the release.
@@ -106,7 +110,7 @@ def croissant(
         "version": semantic(version),
         "datePublished": created.date().isoformat(),
         "citeAs": _bibtex(provenance.name, title, version, created),
-        "keywords": ["synthetic", "tabular", "understudy"],
+        "keywords": ["synthetic", "image" if has_pictures(schema) else "tabular", "understudy"],
         "isLiveDataset": False,
         "rai:hasSyntheticData": True,
         "rai:dataLimitations": [one_line(sentence) for sentence in limits],
@@ -124,20 +128,9 @@ def croissant(
                 **({"description": CSV_WORDS} if path.endswith(".csv") else {}),
             }
             for path, entry in files.items()
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": (records := path.rpartition(".")[2]),
-                "name": records,
-                "description": f"All rows, from {path}.",
-                "field": [
-                    _field(column, f"{records}/{id_}", path, guards=column.name in guarded_columns)
-                    for column, id_ in zip(schema.columns, ids, strict=True)
-                ],
-            }
-            for path in files
-        ],
+        ]
+        + _file_set(data),
+        "recordSet": [_records(path, schema, ids, data.guarded_columns) for path in files] + _picture_records(data),
     }
 
 
@@ -145,6 +138,76 @@ CSV_WORDS = (
     "Texts and column names that a spreadsheet would run as a formula have one apostrophe in front; take one "
     "apostrophe off every text that begins with one to have the data as they are in the Parquet file."
 )
+
+
+def _records(path: str, schema: Schema, ids: Sequence[str], guarded_columns: Sequence[str]) -> dict[str, Any]:
+    """Return the record set of a table; one that describes files of pictures names the file of each row."""
+    described = is_metadata(path)
+    records = METADATA if described else path.rpartition(".")[2]
+    named = {
+        "@type": "cr:Field",
+        "@id": f"{records}/{METADATA}-{FILE_COLUMN}",
+        "name": FILE_COLUMN,
+        "description": "The picture of the row: a path beside the table.",
+        "dataType": "sc:Text",
+        "source": {"fileObject": {"@id": path}, "extract": {"column": FILE_COLUMN}},
+    }
+    return {
+        "@type": "cr:RecordSet",
+        "@id": records,
+        "name": records,
+        "description": f"All rows, from {path}.",
+        "field": ([named] if described else [])
+        + [
+            _field(column, f"{records}/{id_}", path, guards=column.name in guarded_columns)
+            for column, id_ in zip(schema.columns, ids, strict=True)
+            if not (described and column.kind == "image")
+        ],
+    }
+
+
+def _file_set(data: DataFiles) -> list[dict[str, Any]]:
+    if data.pictures is None:
+        return []
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": f"data/{FOLDER}",
+            "name": FOLDER,
+            "description": "One file a row; each says in its XMP that a model made it.",
+            "encodingFormat": f"image/{data.pictures}",
+            "includes": f"data/{FOLDER}/*.{data.pictures}",
+        }
+    ]
+
+
+def _picture_records(data: DataFiles) -> list[dict[str, Any]]:
+    if data.pictures is None:
+        return []
+    files = {"@id": f"data/{FOLDER}"}
+    extracts = (
+        (FILE_COLUMN, "The name of the file.", "sc:Text", "filename"),
+        ("image", "The picture.", "sc:ImageObject", "content"),
+    )
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": FOLDER,
+            "name": FOLDER,
+            "description": f"All pictures, from data/{FOLDER}.",
+            "field": [
+                {
+                    "@type": "cr:Field",
+                    "@id": f"{FOLDER}/{name}",
+                    "name": name,
+                    "description": words,
+                    "dataType": type_,
+                    "source": {"fileSet": files, "extract": {"fileProperty": property_}},
+                }
+                for name, words, type_, property_ in extracts
+            ],
+        }
+    ]
 
 
 def field_ids(names: Sequence[str]) -> list[str]:
@@ -190,6 +253,8 @@ def _field(column: Column, id_: str, path: str, *, guards: bool) -> dict[str, An
     }
     if csv and guards:
         extract["transform"] = {"regex": BACK_PATTERN}
+    if column.kind == "image":
+        extract["transform"] = {"jsonPath": "bytes"}
     return {
         "@type": "cr:Field",
         "@id": id_,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from releases.abreast import for_each
 from releases.catalogue import Place, find
 from releases.errors import ReleaseInputError
 from releases.manifest import FILE_NAME
@@ -40,8 +41,12 @@ def fetch(to: Place, name: str, version: str | None, folder: Path) -> str:
         raise ReleaseInputError(f"{title}: holds what no release holds", seen=seen, remedy="fetch another version")
     staging = folder.parent / f".{folder.name}.{secrets.token_hex(6)}.tmp"
     try:
-        for path, size in sizes.items():
-            _copy(store, f"{title}/{path}", size, staging / path, found.manifest["files"].get(path))
+        for_each(
+            lambda path: _copy(
+                store, f"{title}/{path}", sizes[path], staging / path, found.manifest["files"].get(path)
+            ),
+            sizes,
+        )
         staging.rename(folder)
         sync_folder(folder.parent)
     except OSError as error:

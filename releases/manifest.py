@@ -55,6 +55,8 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".html": "text/html",
     ".md": "text/markdown",
+    ".png": "image/png",
+    ".webp": "image/webp",
 }
 
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from releases.approvals import Approval
 from releases.card import card, gap_sentence, gaps
+from releases.contact_sheet import FILE_NAME as SHEET
+from releases.contact_sheet import sheet_of
 from releases.croissant import FILE_NAME as CROISSANT
 from releases.croissant import croissant, to_text
+from releases.data_files import ReleaseFormat, has_pictures, write_data
 from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.errors import ReleaseError, ReleaseInputError
-from releases.guarded_csv import guarded_table
 from releases.keys import SigningKey
 from releases.manifest import FILE_NAME, file_entry, manifest_of
 from releases.pointer import settle_latest
@@ -31,13 +33,11 @@ from releases.stores import Address, as_store, place_of
 from releases.uploading import uploaded_version
 from sources.dataset import Dataset
 from sources.files import json_text, write_bytes, write_json, write_text
-from sources.storage import Format, to_storage, write_table
 from validators.gate import Outcome, Verdict, decide
 from validators.pictures import Pictures
 from validators.report import Report
 
 VERDICT_FORMAT = "understudy verdict"
-DATA_STEM = "data"
 
 
 def publish(
@@ -48,7 +48,7 @@ def publish(
     verdict: Verdict,
     pictures: Pictures | None,
     provenance: Provenance,
-    formats: Sequence[Format] = ("parquet", "csv"),
+    formats: Sequence[ReleaseFormat] = ("parquet", "csv"),
     versioning: Versioning = "number",
     created: datetime | None = None,
     signers: Sequence[SigningKey] = (),
@@ -67,7 +67,7 @@ def publish(
         verdict: what the gate decided on `report`.
         pictures: of the judgement; only their public part is used. None draws none.
         provenance: the story of the run.
-        formats: `parquet`, `csv`, or both; the first is what dataset viewers load.
+        formats: see `releases.data_files`; the first table is what dataset viewers load.
         versioning: `number`, or `time` (UTC).
         created: the moment of publishing; now when None.
         signers: each signs the statement on all files (`SIGNATURE.dsse`, written before the manifest).
@@ -75,30 +75,22 @@ def publish(
 
     Raises:
         ReleaseError: the verdict is not PASS, or does not follow from the report: a defect of the caller.
-        ReleaseInputError: the folder cannot be written, the name is no folder name, the disk is full.
+        ReleaseInputError: the folder cannot be written, the name is no folder name, the disk is full, or the formats
+            do not hold these rows.
 
     """
     if verdict.outcome is not Outcome.PASS or decide(report, report.policy).outcome is not Outcome.PASS:
         raise ReleaseError(f"{provenance.name}: only what passed the gate is published, this is {verdict.outcome}")
     if report.sizes.get("synthetic") != len(synthetic):
         raise ReleaseError(f"{provenance.name}: the report is about other rows than those to publish")
-    if not formats or not set(formats) <= {"parquet", "csv"}:
-        raise ReleaseInputError(
-            "publish.formats: nothing that can be written", seen=list(formats), remedy="parquet, csv"
-        )
     created = (created or datetime.now(UTC)).astimezone(UTC)
     coarse = public_measurements(report.measurements, synthetic.schema.names)
     store = as_store(to)
     try:
         with _made_whole(to, provenance.name, versioning=versioning, created=created) as (version, staging):
-            frame = to_storage(synthetic)
-            guarded_columns: tuple[str, ...] = ()
-            data_files = [f"data/{DATA_STEM}.{format_}" for format_ in dict.fromkeys(formats)]
-            for format_ in dict.fromkeys(formats):
-                table = frame
-                if format_ == "csv":
-                    table, guarded_columns = guarded_table(frame)
-                write_table(table, staging / "data" / f"{DATA_STEM}.{format_}", format_)
+            data = write_data(synthetic, staging, formats)
+            if has_pictures(synthetic.schema):
+                write_bytes(staging / SHEET, sheet_of(synthetic, seed=report.seed))
             write_json(staging / "schema.json", public_schema(synthetic.schema))
             write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
             page = render_public(
@@ -117,7 +109,7 @@ def publish(
                 measurements=coarse,
                 policy=report.policy,
                 provenance=provenance,
-                formats=formats,
+                data=data,
                 version=version,
                 created=created,
                 targets=report.targets,
@@ -126,8 +118,8 @@ def publish(
             write_text(staging / "README.md", readme)
             described = croissant(
                 schema=synthetic.schema,
-                files={path: file_entry(staging / path) for path in data_files},
-                guarded_columns=guarded_columns,
+                files={path: file_entry(staging / path) for path in data.tables},
+                data=data,
                 limits=[gap_sentence(one) for one in gaps(coarse)],
                 provenance=provenance,
                 version=version,

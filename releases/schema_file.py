@@ -28,6 +28,7 @@ def public_schema(schema: Schema) -> dict[str, Any]:
                 "timezone": column.timezone,
                 "unit": column.unit,
                 "description": column.description,
+                **({} if column.shape is None else {"shape": list(column.shape)}),
                 **({} if column.pii is None else {"pii": column.pii, "locale": column.locale}),
             }
             for column in schema.columns
@@ -38,3 +39,14 @@ def public_schema(schema: Schema) -> dict[str, Any]:
 def column_names(plain: Mapping[str, Any]) -> list[str]:
     """Return the column names that `public_schema` wrote; KeyError or TypeError when it is none."""
     return [str(column["name"]) for column in plain["columns"]]
+
+
+def picture_shapes(plain: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """Return height, width and channels of each image column; raises as `column_names` does."""
+    shapes = [column["shape"] for column in plain["columns"] if column["kind"] == "image"]
+    return [(int(height), int(width), int(channels)) for height, width, channels in shapes]
+
+
+def image_names(plain: Mapping[str, Any]) -> list[str]:
+    """Return the names of the image columns; raises as `column_names` does."""
+    return [str(column["name"]) for column in plain["columns"] if column["kind"] == "image"]

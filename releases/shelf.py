@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from releases.abreast import for_each
 from releases.errors import ReleaseError, ReleaseInputError
 from sources.files import sync_folder
 
@@ -147,11 +148,15 @@ def _free_time(shelf: Path, created: datetime) -> str:
 
 
 def _flush(folder: Path) -> None:
-    """Flush every file and folder below `folder` to the disk, the deepest first."""
-    for entry in sorted(folder.rglob("*"), reverse=True):
+    """Flush every file below `folder` to the disk, many at a time, then every folder, the deepest first."""
+    entries = sorted(folder.rglob("*"), reverse=True)
+    for_each(_flush_file, (entry for entry in entries if not entry.is_dir()))
+    for entry in entries:
         if entry.is_dir():
             sync_folder(entry)
-        else:
-            with entry.open("rb") as file:
-                os.fsync(file.fileno())
     sync_folder(folder)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -25,6 +25,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from releases.abreast import for_each
 from releases.errors import ReleaseInputError
 from releases.manifest import FILE_NAME, MOST_BYTES
 from releases.pointer import ABANDONED, read_small
@@ -164,9 +165,10 @@ def _claim(
 
 def _upload(store: RemoteStore, name: str, version: str, staging: Path) -> None:
     paths = [path.relative_to(staging).as_posix() for path in sorted(staging.rglob("*")) if path.is_file()]
-    for path in paths:
-        if path != FILE_NAME:
-            store.upload(f"{name}/{version}/{path}", staging / path)
+    for_each(
+        lambda path: store.upload(f"{name}/{version}/{path}", staging / path),
+        (path for path in paths if path != FILE_NAME),
+    )
     try:
         store.create(f"{name}/{version}/{FILE_NAME}", (staging / FILE_NAME).read_bytes())
     except FileExistsError as error:
@@ -200,9 +202,7 @@ def _give_up(store: RemoteStore, name: str, version: str, claim: str) -> bool:
     except FileExistsError:
         store.remove(claim)
         return False
-    for path in store.sizes(folder):
-        if path != FILE_NAME:
-            store.remove(f"{folder}/{path}")
+    for_each(store.remove, [f"{folder}/{path}" for path in store.sizes(folder) if path != FILE_NAME])
     store.remove(claim)
     return True
 

@@ -9,6 +9,7 @@ whoever changes the files can write a new one, and sign it with a key of his own
 import csv
 import os
 import stat
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from releases.checks import Check, Verification, shown
+from releases.data_files import columns_in, is_picture
 from releases.dsse import FILE_NAME as SIGNATURE_NAME
 from releases.guarded_csv import guarded
 from releases.keys import PublicKey
@@ -31,8 +33,9 @@ from releases.manifest import (
     read_manifest,
     sha256_of,
 )
+from releases.picture_checks import picture_checks
 from releases.public import PublicMeasurement
-from releases.schema_file import column_names
+from releases.schema_file import column_names, image_names, picture_shapes
 from releases.signature_checks import approval_checks, place_check, required_signatures, signature_checks, trust_of
 from sources.cells import cells_of, labels_of
 from sources.errors import UserError
@@ -194,11 +197,12 @@ def _passes(measurement: PublicMeasurement, policy: Policy) -> bool:
 def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Yield one check for each data file: its columns and rows are those of the schema and the manifest."""
     try:
-        names = column_names(read_json(folder / "schema.json"))
+        schema = read_json(folder / "schema.json")
+        names, images, shapes = column_names(schema), image_names(schema), picture_shapes(schema)
     except _UNREADABLE as error:
         yield Check(name="data", ok=False, words=f"The schema cannot be read ({type(error).__name__}).")
         return
-    tables = [name for name in manifest["files"] if name.startswith("data/")]
+    tables = [name for name in manifest["files"] if name.startswith("data/") and not is_picture(name)]
     if not tables:
         yield Check(name="data", ok=False, words="There is no data file.")
     if manifest["columns"] != len(names):
@@ -209,12 +213,17 @@ def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
         except (OSError, ValueError, csv.Error, ArrowException) as error:
             yield Check(name=name, ok=False, words=f"Cannot be read ({type(error).__name__}).")
             continue
-        if columns not in (names, [guarded(column) for column in names]):
+        wanted = columns_in(name, names, images)
+        if columns not in (wanted, [guarded(column) for column in wanted]):
             yield Check(name=name, ok=False, words="Its columns are not those of schema.json.")
         elif rows != manifest["rows"]:
             yield Check(name=name, ok=False, words=f"It has {rows:,} rows, the manifest says {manifest['rows']}.")
         else:
             yield Check(name=name, ok=True, words=f"{rows:,} rows in {len(columns)} columns, as the manifest says.")
+    try:
+        yield from picture_checks(folder, manifest, shapes)
+    except (*_UNREADABLE, OSError, struct.error, ArrowException) as error:
+        yield Check(name="data/images", ok=False, words=f"The pictures cannot be read ({type(error).__name__}).")
 
 
 def _story(folder: Path, manifest: Mapping[str, Any], name: str | None) -> Iterator[Check]:

@@ -15,7 +15,8 @@ How each kind is held in `Dataset.frame` (the canonical form; `sources.conform.c
 Blank cells of any kind are missing. Zoned times hold UTC in a dtype without zone; the zone is in the schema.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,3 +55,26 @@ class Dataset:
         for name in media:
             frame[name] = np.arange(len(frame))
         return Dataset(frame=frame, schema=self.schema, media=media)
+
+
+def concatenated(parts: Sequence[Dataset]) -> Dataset:
+    """Return the rows of all parts, which have one schema, in their order; pictures go with their rows."""
+    first, *rest = parts
+    if not rest:
+        return first
+    media = {
+        name: np.concatenate([part.media[name][part.frame[name].to_numpy()] for part in parts]) for name in first.media
+    }
+    frame = pd.concat([part.frame for part in parts], ignore_index=True)
+    for name in media:
+        frame[name] = np.arange(len(frame))
+    return Dataset(frame=frame, schema=first.schema, media=media)
+
+
+def with_hashes(dataset: Dataset) -> pd.DataFrame:
+    """Return the frame with the SHA-256 (hex) of its pixels in place of each picture, so that equal rows are equal."""
+    frame = dataset.frame
+    for name, pixels in dataset.media.items():
+        hashes = [hashlib.sha256(pixels[row].tobytes()).hexdigest() for row in frame[name]]
+        frame = frame.assign(**{name: hashes})
+    return frame

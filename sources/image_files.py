@@ -2,6 +2,8 @@
 
 - `folder/cat/1.png`, `folder/dog/2.png`: the column `label` names the folder;
 - `folder/1.png`, `folder/2.png` and `people.csv`: attributes, one row a picture, found by its file's name;
+- `folder/images/1.png` and `folder/metadata.csv` (or .parquet), whose column `file_name` names the files: the layout of
+  Hugging Face's `imagefolder`;
 - `digits.npz` with `images` N H W (C) and `label` N: arrays of one length; those of one value a row are attributes.
 """
 
@@ -18,6 +20,8 @@ from sources.images import SUFFIXES, Image, ImageOptions, decode, words_of
 IMAGE = "image"
 LABEL = "label"
 FILE = "file"
+FILE_COLUMN = "file_name"
+METADATA = "metadata"
 TABLES = (".csv", ".tsv", ".parquet")
 
 
@@ -29,7 +33,7 @@ def read_folder(folder: str | Path, options: ImageOptions, attributes: pd.DataFr
     Args:
         folder: with files of `SUFFIXES`, at most one level of sub-folders.
         options: how pictures are read.
-        attributes: raw, with a column `file` of paths inside the folder; each picture has one row there.
+        attributes: raw, with a column `file` or `file_name` of paths inside the folder; each picture has one row.
 
     Raises:
         SourceInputError: no folder or no pictures in it, other files, links, a picture that cannot be read, pictures of
@@ -162,24 +166,24 @@ def _files(root: Path, *, described: bool) -> list[str]:
 
 def _with_attributes(attributes: pd.DataFrame, names: list[str], place: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the attributes without their files, and the files in the order of the rows."""
-    if FILE not in attributes.columns:
+    column = next((name for name in (FILE, FILE_COLUMN) if name in attributes.columns), None)
+    if column is None:
         raise SourceInputError(
             f"{place}: the attributes have no column {FILE}{did_you_mean(FILE, list(attributes.columns))}",
             remedy=f"name the column that holds the pictures' paths {FILE}",
         )
-    listed = [str(name) for name in attributes[FILE]]
+    listed = [str(name) for name in attributes[column]]
+    doubled = attributes[column].astype(str).duplicated(keep=False).to_numpy()
     for what, wrong in (
         ("has no row in the attributes", sorted(set(names) - set(listed))),
         ("is named by the attributes and not there", sorted(set(listed) - set(names))),
-        ("has several rows in the attributes", sorted({name for name in listed if listed.count(name) > 1}))
-        if len(set(listed)) < len(listed)
-        else ("", []),
+        ("has several rows in the attributes", sorted({listed[row] for row in np.flatnonzero(doubled)})),
     ):
         if wrong:
             raise SourceInputError(
                 f"{place}: {wrong[0]!r} {what}", seen=f"{len(wrong):,} such files", remedy="give one row a picture"
             )
-    return attributes.drop(columns=FILE), listed
+    return attributes.drop(columns=column), listed
 
 
 def _bytes(path: Path) -> bytes:

@@ -26,6 +26,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _SAME: dict[str, Mode] = {"1": "L", "L": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "RGBA", "La": "RGBA", "PA": "RGBA"}
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_XMP_KEYWORD = b"XML:com.adobe.xmp" + bytes(5)
+"""Keyword of an iTXt chunk that holds XMP (ISO 16684-3), then: not compressed, no language, no translated keyword."""
+MAX_WEBP_SIDE = 16_383
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # PNG (ISO/IEC 15948), table 11.1
 
 
@@ -166,10 +169,15 @@ def _is_deep_colour(data: bytes) -> bool:
     return data.startswith(_SIGNATURE) and len(data) > colour_at and data[depth_at] == 16 and data[colour_at] != 0  # noqa: PLR2004 - bits
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """Return H W C as a PNG without metadata; equal pixels give equal bytes, whatever library is installed.
+def png(pixels: np.ndarray, *, xmp: bytes = b"") -> bytes:
+    """Return H W C as a PNG; equal pixels give equal bytes, whatever library is installed.
 
     Every row is written with the filter "none"; uint8 and uint16, 1, 3 or 4 channels (ISO/IEC 15948).
+
+    Args:
+        pixels: uint8 or uint16 H W C.
+        xmp: a packet of XMP that the file carries, such as `sources.synthetic_mark.XMP`; it holds no other metadata.
+
     """
     height, width, channels = pixels.shape
     depth = 8 * pixels.dtype.itemsize
@@ -177,7 +185,37 @@ def png(pixels: np.ndarray) -> bytes:
     rows = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder(">"))).reshape(height, -1).view(np.uint8)
     filtered = np.concatenate([np.zeros((height, 1), dtype=np.uint8), rows], axis=1)
     body = zlib.compress(filtered.tobytes(), 6)
-    return _SIGNATURE + b"".join(_chunk(*part) for part in ((b"IHDR", header), (b"IDAT", body), (b"IEND", b"")))
+    text = [(b"iTXt", _XMP_KEYWORD + xmp)] if xmp else []
+    chunks = [(b"IHDR", header), *text, (b"IDAT", body), (b"IEND", b"")]
+    return _SIGNATURE + b"".join(_chunk(*part) for part in chunks)
+
+
+def webp(pixels: np.ndarray, *, xmp: bytes = b"") -> bytes:
+    """Return H W C as a lossless WebP; equal pixels give equal bytes with one version of Pillow's library.
+
+    WebP knows no grey: one channel is written as three equal ones.
+
+    Args:
+        pixels: uint8 H W C.
+        xmp: see `png`.
+
+    Raises:
+        SourceInputError: 16 bits a channel, which WebP does not hold, or a side above its 16,383 pixels.
+
+    """
+    from PIL import Image as Pillow  # noqa: PLC0415 - loaded when WebP is written
+
+    if pixels.dtype != np.uint8 or max(pixels.shape[:2]) > MAX_WEBP_SIDE:
+        raise SourceInputError(
+            "WebP holds 8 bits a channel and sides of at most 16,383 pixels",
+            seen=words_of(pixels),
+            remedy="choose png or parquet",
+        )
+    colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    sink = io.BytesIO()
+    picture = Pillow.fromarray(np.ascontiguousarray(colours))
+    picture.save(sink, "WEBP", lossless=True, quality=60, method=2, exact=True, xmp=xmp)
+    return sink.getvalue()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

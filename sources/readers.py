@@ -16,13 +16,14 @@ import pandas as pd
 
 from sources import bundled, delimited
 from sources.errors import SourceInputError, did_you_mean
-from sources.image_files import read_arrays, read_folder
+from sources.image_files import METADATA, TABLES, read_arrays, read_folder
 from sources.images import ImageOptions, decode
 from sources.inference import MAX_COLUMNS, check_names
 from sources.locations import without_credentials
 
 SourceKind = Literal["file", "folder", "arrays", "sql", "statsmodels", "sklearn"]
 SOURCE_KINDS: tuple[SourceKind, ...] = ("file", "folder", "arrays", "sql", "statsmodels", "sklearn")
+BUNDLED: tuple[SourceKind, ...] = ("statsmodels", "sklearn")
 _PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -78,13 +79,54 @@ def read(source: SourceSpec) -> pd.DataFrame:
     if source.kind == "file":
         return read_table(_given(source.path, "path"), options=source.options, images=source.images)
     if source.kind == "folder":
-        attributes = None if source.attributes is None else read_table(source.attributes)
-        return _checked(read_folder(_given(source.folder, "folder"), source.images, attributes), "the folder")
+        folder = _given(source.folder, "folder")
+        described = source.attributes or metadata_in(folder)
+        attributes = None if described is None else read_table(described)
+        return _checked(read_folder(folder, source.images, attributes), "the folder")
     if source.kind == "arrays":
         return _checked(read_arrays(_given(source.arrays, "arrays"), images=source.array), "the arrays")
     if source.kind == "sql":
         return _checked(read_sql(_given(source.sql, "sql"), _given(source.url, "url")), "the query")
     return _checked(bundled.load(source.kind, _given(source.dataset, "dataset")), source.kind)
+
+
+def read_path(path: str) -> pd.DataFrame:
+    """Return the raw frame of whatever lies at `path`, see `source_at`.
+
+    Raises:
+        SourceInputError: as `read`.
+
+    """
+    return read(source_at(path))
+
+
+def source_at(path: str) -> SourceSpec:
+    """Return what reads `path`: a folder of pictures, arrays, a table, or a bundled set such as `sklearn:wine`."""
+    for library in BUNDLED:
+        if path.startswith(f"{library}:"):
+            return SourceSpec(kind=library, dataset=path.removeprefix(f"{library}:"))
+    if "://" not in path and Path(path).expanduser().is_dir():
+        return SourceSpec(kind="folder", folder=path)
+    if Path(path).suffix.lower() in (".npz", ".npy"):
+        return SourceSpec(kind="arrays", arrays=path)
+    return SourceSpec(kind="file", path=path)
+
+
+def metadata_in(folder: str) -> str | None:
+    """Return the path of the table in a folder of pictures that describes them by its name, or None.
+
+    Raises:
+        SourceInputError: there are several.
+
+    """
+    found = [path for suffix in TABLES if (path := Path(folder).expanduser() / f"{METADATA}{suffix}").is_file()]
+    if len(found) > 1:
+        raise SourceInputError(
+            f"{folder}: several tables describe the pictures",
+            seen=", ".join(path.name for path in found),
+            remedy="remove all but one, or name one: source.attributes",
+        )
+    return str(found[0]) if found else None
 
 
 def read_table(
@@ -113,7 +155,8 @@ def read_table(
     if data.startswith((_ZIP_MAGIC, _OLD_EXCEL_MAGIC)):
         raise SourceInputError(
             f"{name}: an Excel workbook or a zip archive, whatever its name says",
-            remedy="save the sheet as CSV, or unpack the archive",
+            remedy="save the sheet as CSV, or unpack the archive; a folder of pictures: source.folder, "
+            "arrays: source.arrays",
         )
     suffix = path_part.suffix.lower()
     form = _SUFFIXES.get(suffix)

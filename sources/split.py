@@ -1,12 +1,11 @@
 """Train, holdout and reference: a seeded split in which the rows of one entity stay together."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sources.dataset import Dataset
+from sources.dataset import Dataset, with_hashes
 from sources.errors import SourceInputError
 from sources.randomness import stream
 
@@ -78,11 +77,7 @@ def split(dataset: Dataset, *, seed: int, fractions: tuple[float, float, float] 
 
 def count_duplicates(dataset: Dataset) -> int:
     """Return the number of rows that repeat an earlier row exactly, pictures included."""
-    frame = dataset.frame
-    for name, pixels in dataset.media.items():
-        hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in pixels]
-        frame = frame.assign(**{name: hashes})
-    return int(frame.duplicated().sum())
+    return int(with_hashes(dataset).duplicated().sum())
 
 
 def _entities(dataset: Dataset) -> tuple[np.ndarray, int]:

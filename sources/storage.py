@@ -41,17 +41,33 @@ def to_storage(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(data, columns=list(dataset.schema.names))
 
 
-def write_table(frame: pd.DataFrame, path: Path, format: Format) -> None:  # noqa: A002 - the reader's word for it
-    """Write a frame made by `to_storage` to `path`, completely or not at all; equal frames give equal bytes."""
+def write_table(
+    frame: pd.DataFrame,
+    path: Path,
+    format: Format,  # noqa: A002 - the reader's word for it
+    *,
+    xmp: bytes = b"",
+) -> None:
+    """Write a frame made by `to_storage` to `path`, completely or not at all; equal frames give equal bytes.
+
+    Args:
+        frame: the rows.
+        path: of the file.
+        format: of the file.
+        xmp: what each picture in it says of itself, see `sources.images.png`.
+
+    """
     if format == "parquet":
-        table = pa.table([_arrow(frame[name]) for name in frame.columns], names=list(frame.columns))
+        table = pa.table([_arrow(frame[name], xmp) for name in frame.columns], names=list(frame.columns))
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd", store_schema=True)
         files.write_bytes(path, sink.getvalue())
     elif format == "csv":
         pictures = [name for name in frame.columns if len(frame) and isinstance(frame[name].iloc[0], Image)]
         if pictures:
-            raise SourceInputError(f'column "{pictures[0]}": CSV holds no pictures', remedy="choose parquet")
+            raise SourceInputError(
+                f'column "{pictures[0]}": CSV holds no pictures', remedy="choose parquet, or a folder of png"
+            )
         plain = pd.DataFrame({name: _csv(frame[name]) for name in frame.columns}, columns=list(frame.columns))
         bare_return = any("\r" in name or plain[name].astype(str).str.contains("\r").any() for name in plain.columns)
         quoting: Literal[0, 1] = (
@@ -151,14 +167,15 @@ def _coded(labels: pd.Series, column: Column) -> pd.Series:
     return pd.Series(numbers[codes], name=labels.name)
 
 
-def _arrow(values: pd.Series) -> "pa.Array[Any]":
+def _arrow(values: pd.Series, xmp: bytes) -> "pa.Array[Any]":
     if values.dtype != object:
         return pa.Array.from_pandas(values)
     present = values.dropna()
     if len(present) and isinstance(present.iloc[0], Image):
         digits = len(str(len(values)))
         encoded = [
-            {"bytes": png(cell.pixels), "path": f"{row:0{digits}d}.png"} for row, cell in enumerate(values, start=1)
+            {"bytes": png(cell.pixels, xmp=xmp), "path": f"{row:0{digits}d}.png"}
+            for row, cell in enumerate(values, start=1)
         ]
         return pa.array(encoded, type=IMAGE_TYPE)
     dates = len(present) > 0 and not isinstance(present.iloc[0], str)

@@ -7,7 +7,7 @@ coarsely: nothing in it was read from a real row but how well pairs of columns a
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from validators.bias.groups import groupings, real_frame
 from validators.bias.outcome import outcomes_of
 from validators.encoding import Part, encode
 from validators.evidence import Evidence
+from validators.picture_grids import GridPicture, flat_pixels, grids
+from validators.picture_pairs import PairsPicture, nearest_pairs
 from validators.privacy.neighbours import as_labels, as_numbers, embed
 from validators.report import Report
 from validators.statistics.intervals import wilson
@@ -87,10 +89,17 @@ class PairPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionPicture:
-    """Rows on the plane in which the real ones spread most (principal axes of `privacy.neighbours.embed`)."""
+    """Rows on the plane in which the real ones spread most: principal axes of `privacy.neighbours.embed`, or of pixels.
+
+    Args:
+        real, synthetic: places of rows.
+        of: what was laid out: columns that have distances, or pixels.
+
+    """
 
     real: tuple[tuple[float, float], ...]
     synthetic: tuple[tuple[float, float], ...]
+    of: Literal["rows", "pictures"] = "rows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +153,8 @@ class Pictures:
     groups: tuple[GroupPicture, ...]
     distances: DistancePicture | None
     attack: AttackPicture | None = None
+    grids: tuple[GridPicture, ...] = ()
+    picture_pairs: tuple[PairsPicture, ...] = ()
 
     def public(self) -> "Pictures":
         """Return what the public may see; see the text of this module."""
@@ -153,6 +164,7 @@ class Pictures:
             projection=None,
             groups=tuple(_public_groups(one) for one in self.groups),
             distances=None,
+            grids=tuple(one.public(least_rows=PUBLIC_LEAST_ROWS) for one in self.grids),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -180,6 +192,8 @@ def pictures(evidence: Evidence, report: Report, seed: int) -> Pictures:
         groups=tuple(_groups(evidence)) if enough else (),
         distances=_distances(report),
         attack=_attack(report),
+        grids=grids(evidence, seed),
+        picture_pairs=nearest_pairs(evidence, seed),
     )
 
 
@@ -313,18 +327,26 @@ def _plain(table: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
 
 def _projection(evidence: Evidence, real: pd.DataFrame, seed: int) -> ProjectionPicture | None:
     rng = stream(seed, "pictures", "projection")
+    if any(column.kind == "image" for column in evidence.schema.columns):
+        pixels = [flat_pixels(part, MOST_POINTS, rng) for part in (evidence.train, evidence.synthetic)]
+        return _plane(pixels[0], pixels[1], of="pictures")
     frames = [
         frame.iloc[np.sort(rng.choice(len(frame), size=min(MOST_POINTS, len(frame)), replace=False))]
         for frame in (real, evidence.synthetic.frame)
     ]
     points, candidates = embed(frames, evidence.schema, scale=(0,))
+    return _plane(points, candidates, of="rows")
+
+
+def _plane(points: np.ndarray, candidates: np.ndarray, *, of: Literal["rows", "pictures"]) -> ProjectionPicture | None:
+    """Return both sides (float N D, float M D) on the two axes along which `points` spread most."""
     if points.shape[1] < 2 or len(points) < 2:  # noqa: PLR2004 - a plane
         return None
     centre = points.mean(axis=0, dtype=np.float64)
     _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
     axes = axes[:2] * np.sign(axes[:2].sum(axis=1, keepdims=True) + 1e-12)
     flat = [(part - centre) @ axes.T for part in (points, candidates)]
-    return ProjectionPicture(real=_points(flat[0]), synthetic=_points(flat[1]))
+    return ProjectionPicture(real=_points(flat[0]), synthetic=_points(flat[1]), of=of)
 
 
 def _points(flat: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -68,11 +68,17 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_state(optimizer: Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Take over a state that `optimizer_state` returned (copied)."""
+    """Take over a state that `optimizer_state` returned (copied), in the memory formats of the parameters.
+
+    Files hold tensors in one format; a fused optimiser walks through parameter and state as they lie in memory.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     nested: dict[int, dict[str, Tensor]] = {}
     for key, value in state.items():
         number, name = key.split(".", 1)
-        nested.setdefault(int(number), {})[name] = value.clone()
+        like = parameters[int(number)]
+        one = torch.empty_like(like, dtype=value.dtype).copy_(value) if value.shape == like.shape else value.clone()
+        nested.setdefault(int(number), {})[name] = one
     optimizer.load_state_dict({"state": nested, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from sources.picture_sheets import GAP
+
 Scale = Callable[[float], float]
 
 
@@ -295,6 +297,26 @@ def curve(
         d = "L".join(f"{_p(x(a))} {_p(y(b))}" for a, b in line)
         parts.append(f'<path class="line {name}" d="M{d}"/>')
     return _svg(width, height, label, parts, "curve")
+
+
+def picture(png: str, *, size: tuple[int, int], columns: int, label: str, rows: int = 1, side: float = 40) -> Markup:
+    """Return a strip of pictures as an image that stands in the page; each picture is drawn about `side` pixels high.
+
+    Args:
+        png: the sheet, base64.
+        size: height and width of one picture on it.
+        columns: pictures in a row of it.
+        rows: of pictures.
+        label: the picture in words.
+        side: pixels of a picture's longer side on the page; larger ones stay as they are.
+
+    """
+    height, width = size
+    scale = max(1.0, side / max(height, width))
+    across, down = (round(scale * (num * (one + GAP) - GAP)) for num, one in ((columns, width), (rows, height)))
+    return Markup(  # noqa: S704 - base64, numbers, and a text that went through escape
+        f'<img class="strip" alt="{escape(label)}" width="{across}" height="{down}" src="data:image/png;base64,{png}">'
+    )
 
 
 def _forbidden(whisker: Whisker, span: tuple[float, float]) -> list[tuple[float, float]]:

@@ -3,9 +3,13 @@
 from itertools import accumulate
 from typing import Any
 
+from markupsafe import Markup
+
 from releases.report import words
-from releases.report.drawing import bars, curve, heat_map, histogram, ranges, scatter
+from releases.report.drawing import bars, curve, heat_map, histogram, picture, ranges, scatter
 from sources.schema import Schema
+from validators.picture_grids import GridPicture
+from validators.picture_pairs import PairsPicture
 from validators.pictures import AttackPicture, ColumnPicture, DistancePicture, GroupPicture, PairPicture, Pictures
 
 MOST_COLUMNS = 60
@@ -22,16 +26,20 @@ def private_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     if pictures.pairs is not None and len(pictures.pairs.names) > 1:
         found |= _pairs(pictures.pairs)
     if pictures.projection is not None:
+        of = pictures.projection.of
+        one = of.removesuffix("s")
         found["scatter"] = scatter(
-            pictures.projection.synthetic, pictures.projection.real, label="rows on a plane, real and synthetic"
+            pictures.projection.synthetic, pictures.projection.real, label=f"{of} on a plane, real and synthetic"
         )
+        found["scatter_heading"] = {"rows": "All columns at once", "pictures": "All pictures at once"}[of]
         found["scatter_note"] = (
-            "Each dot is a row, laid on a plane so that like rows lie together; the other side is its shadow. Both "
-            "clouds should have one shape: dots without shadow, or shadow without dots, are rows that one side knows."
+            f"Each dot is a {one}, laid on a plane so that like {of} lie together; the other side is its shadow. Both "
+            f"clouds should have one shape: dots without shadow, or shadow without dots, are {of} that one side knows."
         )
     found["privacy_figures"] = [
         *([_roc(pictures.distances)] if pictures.distances is not None else []),
         *([_attack(pictures.attack)] if pictures.attack is not None else []),
+        *(_nearest(one) for one in pictures.picture_pairs),
     ]
     return found
 
@@ -48,7 +56,9 @@ def public_figures(pictures: Pictures, schema: Schema) -> dict[str, Any]:
     cut = {column.name for column in schema.columns if column.kind in ("numeric", "datetime") and column.bins is None}
     groups = tuple(group for group in pictures.groups if group.column not in cut)
     return _common(
-        Pictures(columns=tuple(drawn), pairs=None, projection=None, groups=groups, distances=None),
+        Pictures(
+            columns=tuple(drawn), pairs=None, projection=None, groups=groups, distances=None, grids=pictures.grids
+        ),
         schema,
         private=False,
     )
@@ -62,7 +72,26 @@ def _common(pictures: Pictures, schema: Schema, *, private: bool) -> dict[str, A
         ],
         "more_columns": max(0, len(pictures.columns) - MOST_COLUMNS),
         "groups": [figure for group in pictures.groups for figure in _groups(group, private=private)],
+        "grids": [_grid(grid, private=private) for grid in pictures.grids if grid.strips],
     }
+
+
+def _grid(grid: GridPicture, *, private: bool) -> dict[str, Any]:
+    """Return the strips of one image column: synthetic, and in private the real ones beside them."""
+    strips = []
+    for strip in grid.strips:
+        of = f"{grid.column}" + (f", {grid.by} = {strip.label}" if strip.label is not None else "")
+        sheets = [("synthetic", strip.synthetic), *([("real", strip.real)] if private else [])]
+        drawn = [
+            picture(data, size=(grid.height, grid.width), columns=grid.columns, label=f"{side} pictures: {of}")
+            if data is not None
+            else Markup()
+            for side, data in sheets
+        ]
+        strips.append({"label": strip.label or "", "sheets": drawn})
+    shown = "The same number of each, drawn blindly" if private else "Drawn blindly"
+    apart = f", in strips by {grid.by}." if grid.by is not None else "."
+    return {"name": grid.column, "note": shown + apart, "strips": strips, "sides": ["synthetic", "real"][: 1 + private]}
 
 
 def _multiple(one: ColumnPicture, *, private: bool, moment: bool) -> dict[str, Any]:
@@ -146,6 +175,19 @@ def _attack(attack: AttackPicture) -> dict[str, Any]:
         "fresh rows wrongly (to the right). Guessing runs along the diagonal; what lies above it at the left is a leak."
     )
     return {"name": "Who can be recognised", "svg": svg, "note": note}
+
+
+def _nearest(pairs: PairsPicture) -> dict[str, Any]:
+    """Return real pictures over the synthetic ones nearest to them."""
+    real = "Training pictures" if pairs.side == "train" else "Fresh pictures"
+    svg = picture(
+        pairs.sheet, size=(pairs.height, pairs.width), columns=pairs.columns, rows=2, label=f"{real}, nearest pairs"
+    )
+    note = (
+        f"{real} above, under each the synthetic picture nearest to it; the nearest of all first. As many training "
+        "pictures as fresh ones were looked at, so what is nearer in train than in the fresh ones was remembered."
+    )
+    return {"name": f"{real} and their nearest synthetic ones", "svg": svg, "note": note}
 
 
 def _edge(edge: float, *, moment: bool) -> str:

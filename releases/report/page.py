@@ -153,6 +153,7 @@ def _common(
         "scatter": None,
         "scatter_note": "",
         "groups": [],
+        "grids": [],
         "privacy_figures": [],
         "detectable": _detectable(measurements),
         "making": _making(report, provenance, private=private),

@@ -11,6 +11,7 @@ from flows.source_summary import HELD_BY, SourceSummary, summary_of
 from sources.conform import conform
 from sources.contract import ContractResult, check, contract_of
 from sources.dataset import Dataset
+from sources.images import Image
 from sources.inference import infer_schema
 from sources.overrides import SchemaOverrides, from_mapping
 from sources.randomness import stream
@@ -132,3 +133,28 @@ def test_no_finding_and_no_rare_label_of_a_summary_holds_a_value() -> None:
 def test_a_few_rows_are_compared_as_well(rows: int) -> None:
     drift = compared(people(1, 40), people(1, 40).head(rows))
     assert {what for what, _ in found(drift)} <= {"rows", "labels"}
+
+
+def scans(seed: int, *, brighter: float = 0.0, side: int = 6, rows: int = 400) -> pd.DataFrame:
+    rng = stream(seed, "tests", "drift", "scans")
+    levels = rng.normal(100 + brighter, 20, (rows, 1, 1, 1)) + rng.normal(0, 30, (rows, side, side, 1))
+    pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return pd.DataFrame(
+        {"scan": pd.Series([Image(one) for one in pixels], dtype=object), "sex": rng.choice(["f", "m"], rows)}
+    )
+
+
+def test_pictures_of_one_law_have_not_drifted_and_brighter_or_larger_ones_have() -> None:
+    assert compared(scans(1), scans(2)).findings == ()
+    (brighter,) = compared(scans(1), scans(2, brighter=15)).findings
+    assert (brighter.what, brighter.column) == ("distribution", "scan")
+    assert brighter.words.startswith('the brightness of "scan" is distributed otherwise')
+    assert ("kind", "scan") in found(compared(scans(1), scans(2, side=7)))
+
+
+def test_the_summary_of_pictures_holds_bins_of_many_and_no_picture() -> None:
+    summary = summary_of(*opened(scans(3)), key=KEY).to_json()["columns"]["scan"]
+    assert summary["form"] == "6 × 6, grey, 8 bits"
+    assert min(summary["counts"]) >= HELD_BY
+    assert sum(summary["counts"]) == 400
+    assert len(json.dumps(summary)) < 1_000

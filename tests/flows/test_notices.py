@@ -1,9 +1,11 @@
 """A web hook is told how a run ended; its address is a secret, and its failure changes nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from flows.cli import command_line
 from flows.errors import FlowInputError
 from flows.notices import NotifySpec, check_notify, notify_of
 from tests.flows.hook import Hook, listening
@@ -42,3 +44,42 @@ def test_an_address_that_is_none_is_refused_and_not_shown(address: str, monkeypa
     assert "HOOK" in str(raised.value)
     assert "t0ken" not in str(raised.value)
     assert raised.value.remedy
+
+
+SPEC = """
+name: people
+source: {path: nowhere.csv}
+candidates: [sdv.gaussian_copula]
+budget: {minutes: 1}
+notify: {url: $HOOK}
+"""
+
+
+def test_a_run_whose_source_is_gone_tells_the_hook_that_it_failed_and_nothing_else(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOOK", f"http://127.0.0.1:{hook.server_port}/in")
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    assert command_line(["run", "spec.yaml"]) == 2
+    assert hook.told == [("/in", {"ending": "failed", "release": "people"})]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spec.yaml"]
+
+
+def test_a_workers_run_whose_source_is_gone_tells_the_hook_as_well(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from flows.deployed import scheduled_release  # noqa: PLC0415 - imports Prefect
+
+    monkeypatch.setenv("HOOK", f"http://127.0.0.1:{hook.server_port}/in")
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    state = scheduled_release.fn("spec.yaml")
+    assert state.is_failed()
+    assert "nowhere.csv" in state.message
+    assert hook.told == [("/in", {"ending": "failed", "release": "people"})]
+
+
+def test_a_spec_that_cannot_be_read_names_no_hook(hook: Hook, tmp_path: Path) -> None:
+    assert command_line(["run", str(tmp_path / "spec.yaml")]) == 2
+    assert hook.told == []

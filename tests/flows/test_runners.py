@@ -35,13 +35,14 @@ def made(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_processes_of_dask_make_the_same_bytes_as_the_run_itself(
-    survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kind", ["dask", pytest.param("processes", marks=pytest.mark.slow)])
+def test_processes_make_the_same_bytes_as_the_run_itself(
+    kind: str, survey: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shards, "PIECE_ROWS", 128)  # 500 rows in four pieces
     (survey / "spec.yaml").write_text(lenient())
     assert command_line(["run", "spec.yaml", "--out", "here", "--set", "runner.threads=1"]) == 0
-    runner = "{kind: dask, workers: 2, threads: 1}"
+    runner = f"{{kind: {kind}, workers: 2, threads: 1}}"
     assert command_line(["run", "spec.yaml", "--out", "there", "--set", f"runner={runner}"]) == 0
     here, there = made(survey / "here"), made(survey / "there")
     assert here == there
@@ -53,6 +54,16 @@ def test_processes_of_dask_make_the_same_bytes_as_the_run_itself(
     assert command_line(["run", "spec.yaml", "--out", "there", "--set", f"runner={runner}", "--force"]) == 0
     assert {path: path.stat().st_ino for path in steps} == steps
     assert "done" in capsys.readouterr().out
+
+
+def test_pieces_of_pictures_are_smaller_and_never_tiny() -> None:
+    def pictures(side: int, storage: str) -> Schema:
+        return Schema(columns=(Column(name="scan", kind="image", shape=(side, side, 1), storage=storage),))  # type: ignore[arg-type]
+
+    assert sizes_of(70_000, pictures(28, "uint8"), None) == (70_000,)
+    assert sizes_of(40_000, pictures(128, "uint8"), None) == (2**14, 2**14, 40_000 - 2**15)
+    assert sizes_of(20_000, pictures(128, "uint16"), None)[0] == 2**13
+    assert sizes_of(3_000, pictures(4_000, "uint8"), None) == (1_024, 1_024, 952)
 
 
 def test_pieces_depend_on_the_rows_alone() -> None:

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 
 from releases.card import card, escape
+from releases.data_files import DataFiles
 from releases.public import public_measurements
 from releases.terminal import shown
 from sources.schema import Schema
@@ -36,7 +37,7 @@ def card_of(
         measurements=MEASUREMENTS,
         policy=Policy.preset("standard"),
         provenance=story,
-        formats=formats,
+        data=DataFiles(tables=tuple(f"data/data.{one}" for one in formats)),
         version="1",
         created=WHEN,
     )
