@@ -23,7 +23,7 @@ from validators.privacy.image_search import Found, Spaces, nearest_still, search
 from validators.privacy.image_views import canonical
 from validators.privacy.real_rows import RealRows
 
-WITNESS = 0.05
+WITNESS = 0.1
 """The weight of the contrast with real pictures where the law of distances speaks for copies as well. Fresh pictures
 of a collection full of natural duplicates are then refused with this multiple of the limit's error at most."""
 
