@@ -77,7 +77,7 @@ class Config:
     depth: int | None = None
     latent: int = 64
     condition: int = 32
-    penalty: float = 0.5
+    penalty: float = 0.1
     penalised: float = 0.25
     hide: float = 0.05
     augment: float | None = None

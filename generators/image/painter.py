@@ -38,6 +38,11 @@ class Form:
     ranks: tuple[np.ndarray | None, ...]
 
     @property
+    def num_places(self) -> int:
+        """Pixels of one picture, H W."""
+        return self.shape[0] * self.shape[1]
+
+    @property
     def num_values(self) -> int:
         """Numbers in one picture, H W C."""
         return int(np.prod(self.shape))

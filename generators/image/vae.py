@@ -32,11 +32,15 @@ from sources.randomness import derive, stream
 
 NAME = "image.vae"
 SUMMARY = "hierarchical variational autoencoder for pictures; quick to train and to sample, exact about its bound"
-LIKELY_PIXELS = 4_000  # pictures whose pixels say where the mixtures begin, at most
+LIKELY_PIXELS = 2**20  # pixels that say where the mixtures begin
+BATCH_PIXELS = 2**20  # of a batch on a CPU at most; a mixture for each takes some hundred bytes
 GRID = 16  # places on the longer side of the finest latent grid, at most, by the choice of patches
 MOST_SCALES = 3
 SMALLEST_GRID = 4  # of the coarsest
-VALIDATION_ROWS = 128  # in one piece of the validation part
+
+
+Batch = tuple[Tensor, float]
+"""Row numbers, int64 B, and the weight of the divergence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,8 @@ class Config:
 
     Args:
         width: features at the finest scale, twice that below; None chooses by the size of the pictures and the device.
-        depth: latent grids at each scale.
+        whole: features of the layers that see the picture as a whole.
+        depth: latent grids at each scale but the finest, which has one.
         latent: channels of a latent grid.
         top: numbers of the latent above all grids.
         components: of the mixture for a pixel.
@@ -55,6 +60,8 @@ class Config:
         weight_decay: of AdamW, on matrices.
         hide: share of a batch that sees no attributes in training.
         kl_warmup_steps: over which the weight of the divergence grows from 0 to 1.
+        fine_weight: of the divergence of the grids in training, where that of the vector above them has 1: what can be
+            said of the picture as a whole is said there, and draws hang together.
         temperature: factor on the standard deviations of the priors in drawing.
         max_epochs: where neither the budget nor the validation part ends training earlier.
         ema_decay: of the averaged weights.
@@ -66,16 +73,18 @@ class Config:
     """
 
     width: int | None = None
+    whole: int = 512
     depth: int = 2
     latent: int = 8
     top: int = 32
-    components: int = 5
+    components: int = 4
     dropout: float | None = None
     batch_size: int | None = None
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     hide: float = 0.05
     kl_warmup_steps: int = 300
+    fine_weight: float = 2.0
     temperature: float = 1.0
     max_epochs: int = 400
     ema_decay: float = 0.999
@@ -86,8 +95,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
-        counts = ("width", "depth", "latent", "top", "components", "batch_size", "max_epochs", "patience")
-        for name in (*counts, "learning_rate", "temperature"):
+        counts = ("width", "whole", "depth", "latent", "top", "components", "batch_size", "max_epochs", "patience")
+        for name in (*counts, "learning_rate", "temperature", "fine_weight"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise GeneratorInputError(f"{NAME}: {name} must be positive", seen=value)
@@ -135,30 +144,23 @@ class VaePainter:
         learn = np.flatnonzero(~pictures.held)
         plan = plan_of(config, form, len(learn), device)
         with isolated_rng(derive(seed, NAME, "network"), torch.device("cpu")):
-            encoder, decoder = Encoder(form, plan), Decoder(form, plan)
-        some = stream(seed, NAME, "likely pixels").permutation(learn)[:LIKELY_PIXELS]
+            encoder, decoder = Encoder(form, plan), Decoder(form, plan, learns=True)
+        some = stream(seed, NAME, "likely pixels").permutation(learn)[: max(LIKELY_PIXELS // form.num_places, 1)]
         begin_at(decoder, pictures.images[some])
         networks = nn.ModuleDict({"encoder": encoder, "decoder": decoder}).to(device.torch)
-        networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         held, tokens = Held(pictures.images, device.torch), torch.from_numpy(pictures.tokens).to(device.torch)
-        rows = ShuffledRows(len(learn), _batch_size(config, len(learn), device), seed=derive(seed, NAME, "batches"))
-        row_numbers = torch.from_numpy(learn)
+        size = _batch_size(config, form, len(learn), device)
+        rows = ShuffledRows(len(learn), size, seed=derive(seed, NAME, "batches"))
+        row_numbers, check = torch.from_numpy(learn), torch.from_numpy(np.flatnonzero(pictures.held))
 
-        def batches(step: int) -> tuple[Tensor, Tensor, float]:
+        def batches(step: int) -> Batch:
             weight = min(1.0, (step + 1) / config.kl_warmup_steps) if config.kl_warmup_steps else 1.0
-            picked = row_numbers[rows(step)].to(device.torch)
-            return held.at(picked), tokens[picked], weight
+            return row_numbers[rows(step)], weight
 
-        check = torch.from_numpy(np.flatnonzero(pictures.held)).to(device.torch)
-        validation = (
-            [(held.at(part), tokens[part], 1.0) for part in check.tensor_split(-(-len(check) // VALIDATION_ROWS))]
-            if len(check)
-            else []
-        )
         trained = loop.train(
-            _recipe(networks, config, plan, device, identity=pictures.identity(NAME, config)),
+            _recipe(networks, config, device, held, tokens, identity=pictures.identity(NAME, config)),
             batches,
-            validation,
+            [(part, 1.0) for part in check.tensor_split(-(-len(check) // size))] if len(check) else [],
             loop.TrainingConfig(
                 max_steps=budget.steps or config.max_epochs * rows.steps_per_epoch,
                 budget=budget,
@@ -190,9 +192,9 @@ class VaePainter:
         return to_pixels(mixture.likeliest_means(), self.form.levels)
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """See `generators.image.painter.Painter.tensors`; the encoder is left out."""
+        """See `generators.image.painter.Painter.tensors`; encoder and posteriors are left out."""
         assert self._decoder is not None
-        return self._decoder.state_dict()
+        return {name: tensor for name, tensor in self._decoder.state_dict().items() if "posterior" not in name}
 
     def to_json(self) -> dict[str, Any]:
         """See `generators.image.painter.Painter.to_json`."""
@@ -204,13 +206,12 @@ class VaePainter:
         config: Config, form: Form, device: Device, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
     ) -> "VaePainter":
         """Return the painter whose `tensors` and `to_json` these are."""
-        plan = Plan(**{**state, "widths": tuple(state["widths"])})
+        plan = Plan(**{**state, "widths": tuple(state["widths"]), "depth": tuple(state["depth"])})
         with isolated_rng(0, torch.device("cpu")):  # the weights are replaced; construction draws some
-            decoder = Decoder(form, plan)
+            decoder = Decoder(form, plan, learns=False)
         decoder.load_state_dict(dict(tensors))
         painter = VaePainter(config, form, device)
         painter._decoder = decoder.to(device.torch).eval()
-        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return painter
 
 
@@ -230,7 +231,8 @@ def plan_of(config: Config, form: Form, num_rows: int, device: Device) -> Plan:
     return Plan(
         patch=patch,
         widths=tuple(width * min(2**scale, 2) for scale in range(scales)),
-        depth=config.depth,
+        whole=config.whole,
+        depth=(1, *[config.depth] * (scales - 1)) if scales > 1 else (config.depth,),
         latent=config.latent,
         top=config.top,
         components=config.components,
@@ -238,36 +240,40 @@ def plan_of(config: Config, form: Form, num_rows: int, device: Device) -> Plan:
     )
 
 
-def _batch_size(config: Config, num_rows: int, device: Device) -> int:
-    most = 512 if device.is_gpu else 64
+def _batch_size(config: Config, form: Form, num_rows: int, device: Device) -> int:
+    most, pixels = (512, 16 * BATCH_PIXELS) if device.is_gpu else (64, BATCH_PIXELS)
+    most = min(most, max(pixels // form.num_places, 1))
     return max(1, min(config.batch_size or most, num_rows // 2))
 
 
-def _recipe(networks: nn.ModuleDict, config: Config, plan: Plan, device: Device, *, identity: str) -> loop.Recipe:
-    """Return one phase: the bound in bits a value, its divergence weighted by the batch's third part."""
+def _recipe(
+    networks: nn.ModuleDict, config: Config, device: Device, held: Held, tokens: Tensor, *, identity: str
+) -> loop.Recipe:
+    """Return one phase: the bound in bits a value, its divergence weighted by the batch's second part."""
     encoder, decoder = networks["encoder"], networks["decoder"]
     assert isinstance(decoder, Decoder)
-    form = decoder.form
+    form, plan = decoder.form, decoder.plan
     bits = 1 / (form.num_values * math.log(2))
     figures: dict[str, float] = {}
 
-    def parts(batch: tuple[Tensor, Tensor, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        pictures, tokens, _ = batch
+    def parts(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        pictures, told = held.at(rows), tokens[rows.to(tokens.device)]
         if networks.training:
-            tokens = hidden(tokens, form.sizes, config.hide, generator)
-        mixture, divergences = decoder(tokens, encoder(fitted_to(pictures, plan)), generator)
+            told = hidden(told, form.sizes, config.hide, generator)
+        mixture, divergences = decoder(told, encoder(fitted_to(pictures, plan)), generator)
         with torch.autocast(device.torch.type, enabled=False):
-            told = -mixture.log_likelihood(pictures).flatten(1).sum(1).mean()
-            return told * bits, torch.stack(divergences).sum(0).mean() * bits
+            lost = -mixture.log_likelihood(pictures).flatten(1).sum(1).mean()
+            top, *fine = (divergence.mean() * bits for divergence in divergences)
+            return lost * bits, top, torch.stack(fine).sum()
 
-    def loss(batch: tuple[Tensor, Tensor, float], generator: torch.Generator) -> Tensor:
-        told, divergence = parts(batch, generator)
-        return told + batch[2] * divergence
+    def loss(batch: Batch, generator: torch.Generator) -> Tensor:
+        lost, top, fine = parts(batch[0], generator)
+        return lost + batch[1] * (top + config.fine_weight * fine)
 
-    def validate(batch: tuple[Tensor, Tensor, float], generator: torch.Generator) -> Tensor:
-        told, divergence = parts(batch, generator)
-        figures["divergence"] = float(divergence)
-        return told + divergence
+    def validate(batch: Batch, generator: torch.Generator) -> Tensor:
+        lost, top, fine = parts(batch[0], generator)
+        figures.update(whole_divergence=float(top), fine_divergence=float(fine))
+        return lost + top + fine
 
     matrices = [parameter for parameter in networks.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in networks.parameters() if parameter.ndim <= 1]

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from generators.image.painter import Form
 from generators.image.pixels import cropped, margins, padded
 from generators.nn.attributes import AttributeInput
+from generators.nn.convolutions import Convolution
 from generators.nn.logistics import Mixture, mixture_of, num_parameters
 
 PRIOR_LOG_VARIANCE = 3.0  # bound of a prior's log-variance on both sides, softly
@@ -34,7 +35,8 @@ class Plan:
     Args:
         patch: pixels on a side of what the finest grid sees as one place.
         widths: features at each scale, finest first.
-        depth: latents at each grid.
+        whole: features of what sees the picture as a whole, where places are no longer apart.
+        depth: latents at each scale, finest first.
         latent: channels of a grid's latent.
         top: numbers of the latent that is one vector.
         components: of the mixture for a pixel.
@@ -44,7 +46,8 @@ class Plan:
 
     patch: int
     widths: tuple[int, ...]
-    depth: int
+    whole: int
+    depth: tuple[int, ...]
     latent: int
     top: int
     components: int
@@ -62,17 +65,13 @@ class Block(nn.Module):
     def __init__(self, width: int, dropout: float = 0.0) -> None:
         """Two convolutions of three by three."""
         super().__init__()
-        self.norm = nn.GroupNorm(1, width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Convolution(width, width, 3)
+        self.second = Convolution(width, width, 3, zero=True)
         self.dropout = nn.Dropout2d(dropout)
-        nn.init.zeros_(self.second.weight)
-        assert self.second.bias is not None
-        nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus the block's correction."""
-        inner = nn.functional.silu(self.first(nn.functional.silu(self.norm(x))))
+        inner = nn.functional.silu(self.first(nn.functional.silu(x)))
         corrected: Tensor = x + self.second(self.dropout(inner))
         return corrected
 
@@ -84,19 +83,20 @@ class Encoder(nn.Module):
         """Build one stage for each scale."""
         super().__init__()
         self.patch = plan.patch
-        self.enter = nn.Conv2d(form.shape[2] * plan.patch**2, plan.widths[0], 3, padding=1)
+        self.enter = Convolution(form.shape[2] * plan.patch**2, plan.widths[0], 3)
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width, plan.dropout) for _ in range(plan.depth))) for width in plan.widths
+            nn.Sequential(*(Block(width, plan.dropout) for _ in range(depth)))
+            for width, depth in zip(plan.widths, plan.depth, strict=True)
         )
         self.downs = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in zip(plan.widths, plan.widths[1:], strict=False)
+            Convolution(fine, coarse, 2, stride=2) for fine, coarse in zip(plan.widths, plan.widths[1:], strict=False)
         )
         height, width = grid_of(form, plan, len(plan.widths) - 1)
-        self.leave = nn.Linear(plan.widths[-1] * height * width, plan.widths[-1])
+        self.leave = nn.Linear(plan.widths[-1] * height * width, plan.whole)
 
     def forward(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return (features of each grid B F H W, the vector B F)."""
-        x = self.enter(nn.functional.pixel_unshuffle(pictures, self.patch).to(memory_format=torch.channels_last))
+        x = self.enter(nn.functional.pixel_unshuffle(pictures, self.patch))
         found = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
@@ -109,18 +109,19 @@ class Encoder(nn.Module):
 class Rung(nn.Module):
     """One latent grid: what is above it gives its prior, what it says is added to that."""
 
-    def __init__(self, width: int, latent: int, seen: int, attributes: int) -> None:
-        """Build prior, posterior (with `seen` features of the encoder) and what the latent adds."""
+    def __init__(self, width: int, latent: int, attributes: int, *, learns: bool) -> None:
+        """Build prior, what the latent adds, and where it `learns` the posterior, which sees `width` features more."""
         super().__init__()
         self.told = nn.Linear(attributes, width)
         self.body = Block(width)
-        self.prior = nn.Conv2d(width, 2 * latent, 1)
-        self.posterior = nn.Sequential(
-            nn.Conv2d(width + seen, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, 2 * latent, 1)
+        self.prior = Convolution(width, 2 * latent, 1, zero=True)
+        self.posterior = (
+            nn.Sequential(Convolution(2 * width, width, 3), nn.SiLU(), Convolution(width, 2 * latent, 1))
+            if learns
+            else None
         )
-        self.say = nn.Conv2d(latent, width, 1)
+        self.say = Convolution(latent, width, 1)
         self.after = Block(width)
-        nn.init.zeros_(self.prior.weight)
         nn.init.zeros_(self.told.weight)
 
     def forward(
@@ -128,7 +129,7 @@ class Rung(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return (features B F H W, divergence of the posterior from the prior in nats B; 0 where nothing is seen)."""
         x = self.body(x + self.told(attributes)[:, :, None, None])
-        differences = None if seen is None else self.posterior(torch.cat([x, seen], dim=1))
+        differences = None if seen is None or self.posterior is None else self.posterior(torch.cat([x, seen], dim=1))
         z, divergence = latent_of(self.prior(x), differences, noise, temperature)
         return self.after(x + self.say(z.to(x.dtype))), divergence
 
@@ -139,38 +140,44 @@ class Decoder(nn.Module):
     Args:
         form: of the pictures.
         plan: the architecture.
+        learns: with the posteriors; without them it can only draw, and is all that is saved.
 
     """
 
     offset: Tensor
 
-    def __init__(self, form: Form, plan: Plan) -> None:
+    def __init__(self, form: Form, plan: Plan, *, learns: bool) -> None:
         """Build one rung for each latent grid, from the coarsest on."""
         super().__init__()
         self.form, self.plan = form, plan
-        coarsest = plan.widths[-1]
+        coarsest, whole = plan.widths[-1], plan.whole
         self.attributes = AttributeInput(form.sizes, form.ranks, coarsest)
-        self.top_prior = nn.Sequential(nn.Linear(coarsest, coarsest), nn.SiLU(), nn.Linear(coarsest, 2 * plan.top))
-        self.top_posterior = nn.Sequential(
-            nn.Linear(2 * coarsest, coarsest), nn.SiLU(), nn.Linear(coarsest, 2 * plan.top)
+        self.top_prior = nn.Sequential(nn.Linear(coarsest, whole), nn.SiLU(), nn.Linear(whole, 2 * plan.top))
+        self.top_posterior = (
+            nn.Sequential(nn.Linear(coarsest + whole, whole), nn.SiLU(), nn.Linear(whole, 2 * plan.top))
+            if learns
+            else None
         )
         self.grids = [grid_of(form, plan, scale) for scale in range(len(plan.widths))]
         height, width = self.grids[-1]
-        self.unfold = nn.Linear(plan.top + coarsest, coarsest * height * width)
+        self.unfold = nn.Sequential(
+            nn.Linear(plan.top + coarsest, whole),
+            nn.SiLU(),
+            nn.Linear(whole, whole),
+            nn.SiLU(),
+            nn.Linear(whole, coarsest * height * width),
+        )
         scales = range(len(plan.widths) - 1, -1, -1)
-        self.scales = [scale for scale in scales for _ in range(plan.depth)]
+        self.scales = [scale for scale in scales for _ in range(plan.depth[scale])]
         self.rungs = nn.ModuleList(
-            Rung(plan.widths[scale], plan.latent, plan.widths[scale], coarsest) for scale in self.scales
+            Rung(plan.widths[scale], plan.latent, coarsest, learns=learns) for scale in self.scales
         )
         self.ups = nn.ModuleDict(
-            {str(scale): nn.Conv2d(plan.widths[scale + 1], 4 * plan.widths[scale], 1) for scale in scales[1:]}
+            {str(scale): Convolution(plan.widths[scale + 1], 4 * plan.widths[scale], 1) for scale in scales[1:]}
         )
-        self.leave = nn.Conv2d(
-            plan.widths[0], num_parameters(form.shape[2], plan.components) * plan.patch**2, 3, padding=1
+        self.leave = Convolution(
+            plan.widths[0], num_parameters(form.shape[2], plan.components) * plan.patch**2, 3, zero=True
         )
-        nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
         spread = torch.linspace(-1, 1, plan.components) if plan.components > 1 else torch.zeros(1)
         self.register_buffer("offset", spread.expand(form.shape[2], -1).clone())
 
@@ -185,17 +192,18 @@ class Decoder(nn.Module):
         told = nn.functional.silu(self.attributes(tokens))
         rows = len(tokens)
         noise = _noise((rows, self.plan.top), generator, tokens.device)
-        difference = None if seen is None else self.top_posterior(torch.cat([told, seen[1]], dim=1))
+        difference = None
+        if seen is not None:
+            assert self.top_posterior is not None, "this decoder can only draw"
+            difference = self.top_posterior(torch.cat([told, seen[1]], dim=1))
         z, divergence = latent_of(self.top_prior(told), difference, noise, temperature)
         divergences = [divergence]
         height, width = self.grids[-1]
         x = self.unfold(torch.cat([z.to(told.dtype), told], dim=1)).view(rows, -1, height, width)
-        x = x.to(memory_format=torch.channels_last)
         scale = len(self.plan.widths) - 1
         for rung, at in zip(self.rungs, self.scales, strict=True):
             if at != scale:
                 x, scale = nn.functional.pixel_shuffle(self.ups[str(at)](x), 2), at
-                x = x.to(memory_format=torch.channels_last)
             noise = _noise((rows, self.plan.latent, *self.grids[at]), generator, tokens.device)
             x, divergence = rung(x, told, None if seen is None else seen[0][at], noise, temperature)
             divergences.append(divergence)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sources.errors import UserError
 from validators.gate import Outcome, decide, invalid, judged, status_of, undecided
 from validators.measurement import Measurement, Status
-from validators.policy import LIMITS, Policy
+from validators.policy import IMAGE_NEEDS, LIMITS, Policy
 from validators.report import ColumnNote, Report
 
 STANDARD = Policy.preset("standard")
@@ -22,6 +22,7 @@ COLUMNS = (
     ColumnNote(name="g", kind="categorical", role="protected"),
     ColumnNote(name="y", kind="boolean", role="target"),
 )
+PICTURES = (*COLUMNS, ColumnNote(name="i", kind="image", role="plain"))
 
 
 def inside(name: str, policy: Policy = STANDARD) -> Measurement:
@@ -138,7 +139,8 @@ def test_the_worst_status_decides_and_every_reason_is_told() -> None:
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_no_required_measurement_may_be_missing(name: str) -> None:
-    report = good(measurements=tuple(m for m in good().measurements if m.name != name))
+    columns = PICTURES if LIMITS[name].needs in IMAGE_NEEDS else COLUMNS
+    report = good(measurements=tuple(m for m in good().measurements if m.name != name), columns=columns)
     verdict = decide(report, STANDARD)
     assert verdict.outcome is Outcome.INVALID
     assert name in {reason.name for reason in verdict.reasons}

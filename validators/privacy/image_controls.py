@@ -39,9 +39,19 @@ SEEN_SHARE = 0.9
 """Of the plain and mirrored copies so many must be matched: one of a blank picture is not."""
 
 
-def image_controls(evidence: Evidence, comparison: Comparison, column: str, rng: np.random.Generator) -> Measurement:
-    """Return one measurement: INVALID where the judges of pictures fail, undecided where the split does."""
-    level = float(evidence.policy.limits["image_matches"])  # type: ignore[arg-type]
+def image_controls(
+    evidence: Evidence, comparison: Comparison, column: str, *, level: float, rng: np.random.Generator
+) -> Measurement:
+    """Return one measurement: INVALID where the judges of pictures fail, undecided where the split does.
+
+    Args:
+        evidence: for the policy.
+        comparison: of the column.
+        column: its name.
+        level: the p-value below which a leak refuses.
+        rng: draws the pictures that are planted.
+
+    """
     fewest = fewest_seen(comparison, level)
     originals = _originals(comparison, rng)
     num = 0 if fewest is None else math.ceil(MARGIN * fewest) + SPARE

@@ -57,8 +57,9 @@ def image_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Meas
             continue
         comparison = compared(evidence, real, column, rng)
         found.append(_matches(evidence, comparison, column, len(columns)))
-        found.append(_leak(evidence, comparison, column, rng))
-        found.append(image_controls(evidence, comparison, column, rng))
+        level = float(evidence.policy.limits["image_matches"]) / len(columns)  # type: ignore[arg-type]
+        found.append(_leak(evidence, comparison, column, level=level, rng=rng))
+        found.append(image_controls(evidence, comparison, column, level=level, rng=rng))
         found += image_group_matches(evidence, comparison, column)
     return found
 
@@ -94,8 +95,8 @@ def _matches(evidence: Evidence, comparison: Comparison, column: str, num_column
 def _reading(weights: Evidences, num_synthetic: int, comparison: Comparison) -> str:
     told = (
         f"{num_synthetic} of {len(comparison.synthetic)} synthetic pictures match {weights.train} pictures of train, "
-        f"plain or in disguise, nearer than chance comes in one of {round(1 / EXPECTED)} such collections; "
-        f"{weights.fresh} fresh pictures are matched so, and {weights.natural} pairs of real ones"
+        f"plain or in disguise, so near that chance brings {EXPECTED} of all there; of fresh pictures {weights.fresh} "
+        f"are matched so, and {weights.natural - weights.fresh} pairs of real ones match each other"
     )
     excess = weights.tail.train - weights.tail.expected
     if excess > 0 and weights.tail.p < weights.by_law:
@@ -106,9 +107,10 @@ def _reading(weights: Evidences, num_synthetic: int, comparison: Comparison) -> 
     return f"{told} (p = {weights.p:.2g})."
 
 
-def _leak(evidence: Evidence, comparison: Comparison, column: str, rng: np.random.Generator) -> Measurement:
+def _leak(
+    evidence: Evidence, comparison: Comparison, column: str, *, level: float, rng: np.random.Generator
+) -> Measurement:
     """Return how many copied pictures would have been seen, by the tail test or by the other two together."""
-    level = float(evidence.policy.limits["image_matches"])  # type: ignore[arg-type]
     real = comparison.real
     (rank,), is_train = nearest_of_entities([comparison.rank], real.is_train, real.entities)
     num_train = int(is_train.sum())

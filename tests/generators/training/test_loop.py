@@ -332,3 +332,28 @@ def test_average_follows_its_definition() -> None:
     with average.applied():
         assert float(net.weight.detach()) == pytest.approx(expected, rel=1e-5)
     assert float(net.weight.detach()) == 19.0
+
+
+def test_a_loaded_optimizer_state_lies_in_memory_as_its_parameters_do() -> None:
+    """A fused step reads both in one order, so the next step shows it: that of a fit that was never written."""
+
+    def begun() -> tuple[nn.Module, torch.optim.Optimizer]:
+        with isolated_rng(1, torch.device("cpu")):
+            net = nn.Conv2d(4, 8, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net, torch.optim.AdamW(net.parameters(), lr=0.1, fused=True)
+
+    def step(net: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
+        (net(x) ** 2).mean().backward()
+        optimizer.step()
+
+    net, optimizer = begun()
+    step(net, optimizer, 1)
+    again, other = begun()
+    checkpoint.load_network_state(again, checkpoint.network_state(net))
+    written = {name: tensor.contiguous() for name, tensor in checkpoint.optimizer_state(optimizer).items()}
+    checkpoint.load_optimizer_state(other, written)
+    step(net, optimizer, 2)
+    step(again, other, 2)
+    assert all(torch.equal(one, two) for one, two in zip(net.parameters(), again.parameters(), strict=True))

@@ -92,7 +92,7 @@ def test_odd_pictures_break_nothing(what: str) -> None:
             return np.repeat(stream(0, "one").integers(0, 255, (1, 9, 9, 3), dtype=np.uint8), n, axis=0)
         if what == "one pixel":
             return rng.integers(0, 255, (n, 1, 1, 1), dtype=np.uint8)
-        return rng.integers(0, 65535, (n, 37, 21, 4), dtype=np.uint16)
+        return rng.integers(0, 65535, (n, 37, 9, 4), dtype=np.uint16)
 
     evidence = evidence_of_pictures()
     parts = [dataset(odd(120, seed), seed) for seed in range(3)]
