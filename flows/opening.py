@@ -71,7 +71,7 @@ def open_source(spec: Spec, *, place: str) -> Opened:
         raise FlowInputError(error.what, seen=error.seen, remedy=remedy) from error
     check_roles(schema, place=place)
     check_modelled(schema, place=place)
-    check_pictures(settled(spec, schema), schema, place=place)
+    check_pictures(settled(spec, schema), schema, rows=len(frame), place=place)
     dataset = conform(frame, schema)
     return Opened(dataset=dataset, contract=checked(dataset, place=place), fingerprint=fingerprint(dataset))
 

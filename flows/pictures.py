@@ -35,12 +35,13 @@ def has_pictures(schema: Schema) -> bool:
     return any(column.kind == "image" for column in schema.columns)
 
 
-def check_pictures(spec: Spec, schema: Schema, *, place: str) -> None:
+def check_pictures(spec: Spec, schema: Schema, *, rows: int, place: str) -> None:
     """Refuse what cannot be done with this table's pictures, or without any.
 
     Args:
         spec: see `settled`; its candidates, canaries, rows and formats are looked at.
         schema: of the source.
+        rows: of the source, which are released where the spec names no other number.
         place: the spec's file, for messages.
 
     Raises:
@@ -48,7 +49,7 @@ def check_pictures(spec: Spec, schema: Schema, *, place: str) -> None:
 
     """
     check_families(spec.candidates, schema, place=place)
-    _check_formats(spec, schema, place=place)
+    _check_formats(spec, schema, rows=spec.rows or rows, place=place)
     if spec.canaries and has_pictures(schema):
         raise FlowInputError(
             f"{place}: canaries: rows can be made up, pictures cannot: they are not planted in a table with pictures",
@@ -74,6 +75,12 @@ def check_families(candidates: Sequence[CandidateSpec], schema: Schema, *, place
                 remedy="choose tabular.* or sdv.*; pictures are read from source.folder, source.arrays, or Parquet "
                 "with encoded pictures",
             )
+        if len(images) > 1 and candidate.kind.startswith(FAMILIES):
+            raise FlowInputError(
+                f"{where} learns one image column, and the table has {len(images)}",
+                seen=", ".join(images[:5]),
+                remedy="set drop: true for all but one",
+            )
         if images and not candidate.kind.startswith(FAMILIES):
             raise FlowInputError(
                 f'{where} draws no pictures, and column "{images[0]}" holds pictures',
@@ -82,7 +89,7 @@ def check_families(candidates: Sequence[CandidateSpec], schema: Schema, *, place
             )
 
 
-def _check_formats(spec: Spec, schema: Schema, *, place: str) -> None:
+def _check_formats(spec: Spec, schema: Schema, *, rows: int, place: str) -> None:
     formats = spec.publish.formats
     where = f"{place}: publish.formats"
     asked = [one for one in formats if one in PICTURE_FORMATS]
@@ -106,7 +113,7 @@ def _check_formats(spec: Spec, schema: Schema, *, place: str) -> None:
         raise FlowInputError(f"{where}: {error.what}", seen=error.seen, remedy=error.remedy) from None
     if asked == ["webp"] and schema[name].storage == "uint16":
         raise FlowInputError(f"{where}: WebP holds 8 bits, the pictures have 16", seen="webp", remedy="choose png")
-    if spec.rows is not None and spec.rows > MOST_FILES:
+    if rows > MOST_FILES:
         raise FlowInputError(
-            f"{where}: a file for each of so many pictures", seen=f"{spec.rows:,} rows", remedy="choose parquet"
+            f"{where}: a file for each of so many pictures", seen=f"{rows:,} rows", remedy="choose parquet"
         )

@@ -1,6 +1,7 @@
 """What a spec may ask for with pictures and without: one clear complaint each; and what silence means."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pandas as pd
 import pytest
 
 from flows.cli import command_line
-from flows.pictures import DEFAULT, settled
+from flows.errors import FlowInputError
+from flows.pictures import DEFAULT, check_pictures, settled
 from flows.spec_file import check_spec, load_spec
 from generators.registry import SYNTHESIZERS
 from sources.images import Image
@@ -80,6 +82,17 @@ def test_silence_means_a_family_of_pictures_and_parquet() -> None:
     found = settled(silent, pictures)
     assert ([one.kind for one in found.candidates], found.publish.formats) == ([DEFAULT.kind], ("parquet",))
     assert settled(said, pictures) == said
+
+
+def test_the_rows_of_a_silent_spec_are_counted_and_a_second_image_column_is_one_too_many() -> None:
+    spec = check_spec({"name": "d", "source": "x.parquet", "publish": {"formats": ["png"]}}, place="x")
+    scan = Column(name="scan", kind="image", shape=(2, 2, 1), storage="uint8")
+    one, two = Schema(columns=(scan,)), Schema(columns=(scan, replace(scan, name="mask")))
+    check_pictures(settled(spec, one), one, rows=80_000, place="x")
+    with pytest.raises(FlowInputError, match="a file for each of so many pictures"):
+        check_pictures(settled(spec, one), one, rows=80_001, place="x")
+    with pytest.raises(FlowInputError, match="learns one image column, and the table has 2"):
+        check_pictures(settled(spec, two), two, rows=5, place="x")
 
 
 def written_source(kind: str, folder: Path) -> str:
