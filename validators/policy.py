@@ -485,7 +485,7 @@ LIMITS: Mapping[str, Limit] = {
         strict=0.15,
         research=0.30,
         needs="images",
-        reason="Chance finds 0.05 of the members at that rate; the interval of 150 strangers takes up to eleven points.",
+        reason="Chance finds 0.05 of the members at that rate; the interval of 150 strangers takes eleven points.",
     ),
     "representation": Limit(
         family="bias",

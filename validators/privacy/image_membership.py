@@ -1,10 +1,10 @@
 """Can somebody who sees only synthetic pictures tell which pictures were in train? Membership attacks on pictures.
 
 As `membership` for rows: the attacker has the synthetic pictures and fresh ones of his own, and gives every target a
-score: how much nearer it lies to synthetic pictures than to his own: by the whitened pixels of `image_views` (the
+score: how much nearer it lies to synthetic pictures than to his own, by the whitened pixels of `image_views` (the
 nearest one, and the mean of five), and by the features of a network that learnt from pictures which nobody is judged by
-(`validators.features`). What is measured is the share of members found while 5 % of strangers are accused (and 1 %, which is told), with exact
-ends that hold for all attacks at once.
+(`validators.features`). What is measured is the share of members found while 5 % of strangers are accused (what is
+found at 1 % is told), with exact ends that hold for all attacks at once.
 
 What it cannot see: a few copied pictures (see `image_matches`); a stronger attack than these; a holdout that the
 synthesizer saw.
