@@ -266,7 +266,7 @@ def averaged(draw: PictureDraw, rng: np.random.Generator) -> Pictures:
 
 
 LEAST_LEAKED = 8
-"""Fewer copies are not to be proved by any contrast: with fresh pictures half as many as train, chance has seven."""
+"""The contrasts of the gate need about six that are found; with fewer nothing is proved."""
 
 SHARES = (0.001, 0.01, 0.1)
 PRIVACY, FIDELITY = frozenset({"privacy"}), frozenset({"fidelity"})

@@ -481,11 +481,11 @@ LIMITS: Mapping[str, Limit] = {
     "image_membership": Limit(
         family="privacy",
         direction="lower_is_better",
-        bound=0.06,
-        strict=0.04,
-        research=0.12,
+        bound=0.20,
+        strict=0.15,
+        research=0.30,
         needs="images",
-        reason="Chance finds 0.01 of the members at that rate; the interval of 500 strangers takes four points.",
+        reason="Chance finds 0.05 of the members at that rate; the interval of 150 strangers takes eleven points.",
     ),
     "representation": Limit(
         family="bias",

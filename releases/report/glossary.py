@@ -395,7 +395,7 @@ GLOSSARY: Mapping[str, Entry] = {
         title="Membership by pictures",
         unit="percent",
         meaning="How many of the training pictures an attacker who holds the synthetic pictures would recognise as "
-        "training pictures, if he may be wrong about one in a hundred of the others. Guessing gives 1 %.",
+        "training pictures, if he may be wrong about one in twenty of the others. Guessing gives 5 %.",
         remedy="Stop training earlier, use augmentation and dropout, or give more pictures.",
     ),
     "representation": Entry(
