@@ -259,11 +259,11 @@ LIMITS: Mapping[str, Limit] = {
     "image_frechet": Limit(
         family="fidelity",
         direction="lower_is_better",
-        bound=4.0,
-        strict=3.0,
-        research=8.0,
+        bound=5.0,
+        strict=4.0,
+        research=10.0,
         needs="images",
-        reason="At 300 pictures a side, where chance alone gives 1 and the interval of a few hundred takes up to 2.",
+        reason="At 300 pictures a side, where chance alone gives 1 and the interval of two hundred reaches 4.",
     ),
     "image_density": Limit(
         family="fidelity",

@@ -62,7 +62,8 @@ class Config:
         kl_warmup_steps: over which the weight of the divergence grows from 0 to 1.
         fine_weight: of the divergence of the grids in training, where that of the vector above them has 1: what can be
             said of the picture as a whole is said there, and draws hang together.
-        temperature: factor on the standard deviations of the priors in drawing.
+        temperature: factor on the standard deviations of the grids' priors in drawing; the vector above them, which
+            says how pictures differ as wholes, is drawn as it is.
         max_epochs: where neither the budget nor the validation part ends training earlier.
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
@@ -167,7 +168,6 @@ class VaePainter:
                 evaluate_every=max(100, min(rows.steps_per_epoch, 400)),
                 patience=config.patience,
                 ema_decay=config.ema_decay,
-                compile=True,
             ),
             seed=derive(seed, NAME, "train"),
             run_dir=run_dir,

@@ -188,7 +188,15 @@ class Decoder(nn.Module):
         generator: torch.Generator,
         temperature: float = 1.0,
     ) -> tuple[Mixture, list[Tensor]]:
-        """Return (mixture of the pictures without padding, divergences of all latents in nats, each B)."""
+        """Return (mixture of the pictures without padding, divergences of all latents in nats, each B).
+
+        Args:
+            tokens: int64 B T.
+            seen: what the encoder returned, or None to draw all latents from their priors.
+            generator: of the noise, on the device.
+            temperature: factor on the priors' standard deviations on the grids, where they are drawn from.
+
+        """
         told = nn.functional.silu(self.attributes(tokens))
         rows = len(tokens)
         noise = _noise((rows, self.plan.top), generator, tokens.device)
@@ -196,7 +204,7 @@ class Decoder(nn.Module):
         if seen is not None:
             assert self.top_posterior is not None, "this decoder can only draw"
             difference = self.top_posterior(torch.cat([told, seen[1]], dim=1))
-        z, divergence = latent_of(self.top_prior(told), difference, noise, temperature)
+        z, divergence = latent_of(self.top_prior(told), difference, noise, 1.0)
         divergences = [divergence]
         height, width = self.grids[-1]
         x = self.unfold(torch.cat([z.to(told.dtype), told], dim=1)).view(rows, -1, height, width)

@@ -72,6 +72,10 @@ class PictureColumn:
         """Return the pictures of a dataset's rows in [0, 1], large ones shrunk (float32 N h w C)."""
         return self._once("pixels", dataset, lambda: shrunk(self.raw(dataset)))
 
+    def pixels_at(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+        """Return `pixels` of the rows at the positions `rows` (int64 M) alone, which is not kept (float32 M h w C)."""
+        return shrunk(self.raw(dataset)[rows])
+
     def features(self, dataset: Dataset, extractor: str) -> np.ndarray:
         """Return the features of a dataset's rows by one of `extractors`, standardised on `learnt` (float32 N F)."""
         return self._once(extractor, dataset, lambda: self._features(dataset, extractor))

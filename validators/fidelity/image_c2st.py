@@ -64,7 +64,7 @@ def image_c2st(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
         by_features, by_pixels, by_neighbour = names[column.name]
         by_both = {by_features: _features, by_pixels: _pixels}
         for subject, what in by_both.items():
-            auc = cross_fitted_auc(what(column, of.synthetic)[synthetic], what(column, of.holdout)[real], rng)
+            auc = cross_fitted_auc(what(column, of.synthetic, synthetic), what(column, of.holdout, real), rng)
             found.append(_told(evidence, rows, subject, auc, n=most, subjects=subjects))
         found.append(_neighbours(evidence, rows, column, by_neighbour, subjects))
     return found
@@ -109,14 +109,14 @@ def own_side_share(first: np.ndarray, second: np.ndarray) -> tuple[float, float]
     return share + 0.25 / len(first), PAIR_VARIANCE * 0.25 / len(both)
 
 
-def _features(column: PictureColumn, dataset: Dataset) -> np.ndarray:
-    """Return the features of all networks (float32 N F)."""
-    return np.concatenate([column.features(dataset, extractor) for extractor in column.extractors], axis=1)
+def _features(column: PictureColumn, dataset: Dataset, kept: np.ndarray) -> np.ndarray:
+    """Return the features of all networks of the rows at `kept` (float32 N F)."""
+    return np.concatenate([column.features(dataset, extractor)[kept] for extractor in column.extractors], axis=1)
 
 
-def _pixels(column: PictureColumn, dataset: Dataset) -> np.ndarray:
-    """Return at most about `MAX_PIXELS` numbers of each picture (float32 N F)."""
-    pixels = column.pixels(dataset)
+def _pixels(column: PictureColumn, dataset: Dataset, kept: np.ndarray) -> np.ndarray:
+    """Return at most about `MAX_PIXELS` numbers of each picture at `kept` (float32 N F)."""
+    pixels = column.pixels_at(dataset, kept)
     return within(pixels, MAX_PIXELS).reshape(len(pixels), -1)
 
 

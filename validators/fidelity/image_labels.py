@@ -140,7 +140,7 @@ def _spaces(column: PictureColumn, rows: PictureRows, rng: np.random.Generator) 
     centre = deviation = np.zeros(0)
     for part, kept in ((of.train, rows.train), (of.holdout, rows.holdout), (of.synthetic, rows.synthetic)):
         frozen = [column.features(part, one)[kept] for one in column.extractors if one != SUPERVISED]
-        small = within(column.pixels(part)[kept], MAX_PIXELS)
+        small = within(column.pixels_at(part, kept), MAX_PIXELS)
         X = np.concatenate([*frozen, small.reshape(len(small), -1)], axis=1)
         if weights is None:  # the scale is that of train, whose rows are as fresh to the holdout as any
             centre, deviation = X.mean(axis=0), X.std(axis=0)

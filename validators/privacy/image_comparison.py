@@ -23,7 +23,7 @@ from validators.privacy.image_search import Found, Spaces, nearest_still, search
 from validators.privacy.image_views import canonical
 from validators.privacy.real_rows import RealRows
 
-WITNESS = 0.05
+WITNESS = 0.1
 """The weight of the contrast with real pictures where the law of distances speaks for copies as well. Fresh pictures
 of a collection full of natural duplicates are then refused with this multiple of the limit's error at most."""
 
@@ -44,8 +44,8 @@ class Comparison:
         pictures, synthetic: float32 N C H W, float32 M C H W.
         spaces: of descriptors.
         scale: how far each real picture is from the nearest others, the geometric mean (float N).
-        found: the nearest synthetic pictures; distances of still ones are in units of `scale`, as where pictures lie
-            dense (the digit 1) chance comes nearer.
+        found: the nearest synthetic pictures; distances are in units of `scale`, for chance comes nearer where pictures
+            lie dense (the digit 1).
         still, moved: the laws of both distances.
         natural: pairs of real pictures that are as near as a match.
 
@@ -86,7 +86,7 @@ class Evidences:
 
     Args:
         p: of all together.
-        tail: of the tail test, more of train than of the fresh ones.
+        tail: of the tail test, more of train than of the fresh ones, in the class where it says more.
         by_law, by_nature: of more matches than the law of distances has, and than real pictures have among themselves.
         train, fresh: real pictures (entities) that are matched.
         expected: of train by chance.
@@ -123,7 +123,12 @@ def compared_pictures(pictures: np.ndarray, synthetic: np.ndarray, real: RealRow
     others = nearest_still(pictures, pictures, spaces, num, own_position=np.arange(len(pictures)))
     scale = np.exp(np.log(np.maximum(others[1], TINY)).mean(axis=1))
     found = search(pictures, synthetic, spaces)
-    found = replace(found, still=found.still / scale, still_pairs=found.still_pairs / scale[:, None])
+    found = replace(
+        found,
+        still=found.still / scale,
+        moved=found.moved / scale,
+        still_pairs=found.still_pairs / scale[:, None],
+    )
     still = law_of(found.still, real.is_train)
     return Comparison(
         real=real,
@@ -165,17 +170,17 @@ def weighed(comparison: Comparison, still: np.ndarray, moved: np.ndarray) -> Evi
     Entities count once, with the nearest of their pictures.
     """
     real = comparison.real
-    (rank, expected), is_train = nearest_of_entities(
-        [ranked(still, moved), expected_of(comparison, still, moved)], real.is_train, real.entities
+    (still, moved, expected), is_train = nearest_of_entities(
+        [still, moved, expected_of(comparison, still, moved)], real.is_train, real.entities
     )
-    first = tail(rank, is_train, THRESHOLDS)
+    first = min((tail(distance, is_train, THRESHOLDS) for distance in (still, moved)), key=lambda one: one.p)
     matched = expected <= EXPECTED
     train, fresh = int((matched & is_train).sum()), int((matched & ~is_train).sum())
     by_law = float(stats.poisson.sf(train - 1, EXPECTED))
     natural = comparison.natural + fresh
     by_nature = upper_tail(train, train + natural, natural_share(comparison))
     return Evidences(
-        p=together(first.p, by_law, by_nature),
+        p=together(CLASSES * first.p, by_law, by_nature),
         tail=first,
         by_law=by_law,
         by_nature=by_nature,

@@ -137,8 +137,9 @@ def _disguised(comparison: Comparison, originals: np.ndarray, rng: np.random.Gen
     )
     copies = np.clip(copies + rng.normal(0, NOISE, copies.shape), 0, 1).astype(np.float32)
     found = search(pictures, np.concatenate([comparison.synthetic, copies]), comparison.spaces)
-    still = is_match(comparison.still, found.still / comparison.scale[originals])
-    return float((still | is_match(comparison.moved, found.moved)).mean())
+    scale = comparison.scale[originals]
+    matched = is_match(comparison.still, found.still / scale) | is_match(comparison.moved, found.moved / scale)
+    return float(matched.mean())
 
 
 def _halves(comparison: Comparison, rng: np.random.Generator) -> float:

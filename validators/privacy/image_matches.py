@@ -28,6 +28,7 @@ from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.privacy.excess_matches import POWER, THRESHOLDS, nearest_of_entities, smallest_detectable
 from validators.privacy.image_comparison import (
+    CLASSES,
     Comparison,
     Evidences,
     compared,
@@ -112,9 +113,10 @@ def _leak(
 ) -> Measurement:
     """Return how many copied pictures would have been seen, by the tail test or by the other two together."""
     real = comparison.real
-    (rank,), is_train = nearest_of_entities([comparison.rank], real.is_train, real.entities)
+    (still,), is_train = nearest_of_entities([comparison.found.still], real.is_train, real.entities)
     num_train = int(is_train.sum())
-    sizes = [smallest_detectable(rank, is_train, THRESHOLDS, level / 2, rng=rng), fewest_seen(comparison, level)]
+    share = level / (2 * CLASSES)  # that the tail test of still pictures has of it
+    sizes = [smallest_detectable(still, is_train, THRESHOLDS, share, rng=rng), fewest_seen(comparison, level)]
     known = [size for size in sizes if size is not None and size <= num_train]
     if not known:
         reading = "No leak of any size would have been seen: too few fresh pictures, or too many natural duplicates."

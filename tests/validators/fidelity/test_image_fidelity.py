@@ -17,15 +17,15 @@ from validators.measurement import Measurement, Status
 from validators.registry import VALIDATORS
 
 EvidenceOf = Callable[..., Evidence]
-JUDGES = (
-    "fidelity.image_distances",
-    "fidelity.image_neighbours",
-    "fidelity.image_c2st",
-    "fidelity.image_labels",
-    "fidelity.image_modes",
-    "fidelity.image_sharpness",
-    "bias.image_groups",
-)
+JUDGES = {
+    "fidelity.image_distances": {"image_kid", "image_frechet"},
+    "fidelity.image_neighbours": {"image_density", "image_coverage", "image_precision", "image_recall"},
+    "fidelity.image_c2st": {"image_c2st"},
+    "fidelity.image_labels": {"image_agreement", "image_tstr"},
+    "fidelity.image_modes": {"image_modes"},
+    "fidelity.image_sharpness": {"image_sharpness"},
+    "bias.image_groups": {"image_group_coverage", "image_group_agreement"},
+}
 
 
 def altered(dataset: Dataset, images: np.ndarray, **columns: np.ndarray) -> Dataset:
@@ -54,9 +54,10 @@ def rogue(kind: str, fresh: Dataset) -> Dataset:
     return altered(fresh, np.mean([images, *(images[rng.permutation(n)] for _ in range(5))], axis=0))
 
 
-def failed(evidence: Evidence) -> dict[str, list[Measurement]]:
+def failed(evidence: Evidence, asked: set[str]) -> dict[str, list[Measurement]]:
+    """Return what fails of the judges that measure what is asked for."""
     found: dict[str, list[Measurement]] = {}
-    for name in JUDGES:
+    for name in (name for name, own in JUDGES.items() if own & asked):
         for measurement in VALIDATORS[name](evidence, stream(1, "judge", name)):
             if measurement.status is Status.FAIL:
                 found.setdefault(measurement.name, []).append(measurement)
@@ -80,20 +81,20 @@ def test_a_rogue_is_refused_for_the_right_reason(
     kind: str, reasons: set[str], picture_law: SimpleNamespace, pictures_of: EvidenceOf
 ) -> None:
     evidence = pictures_of(seed=1, synthetic=rogue(kind, picture_law.draw(450, 12)))
-    assert reasons <= failed(evidence).keys()
+    assert reasons <= failed(evidence, reasons).keys()
 
 
 def test_fresh_pictures_pass_every_check(pictures_of: EvidenceOf) -> None:
-    for seed in (1, 2):
-        evidence = pictures_of(seed=seed)
-        found = [m for name in JUDGES for m in VALIDATORS[name](evidence, stream(1, "judge", name))]
-        assert [(m.name, m.subject, m.reading) for m in found if m.status is not Status.PASS] == []
+    evidence = pictures_of(seed=1)
+    found = [m for name in JUDGES for m in VALIDATORS[name](evidence, stream(1, "judge", name))]
+    assert {m.name for m in found} == set.union(*JUDGES.values())
+    assert [(m.name, m.subject, m.reading) for m in found if m.status is not Status.PASS] == []
 
 
 def test_copies_of_train_have_their_originals_as_neighbours(pictures_of: EvidenceOf) -> None:
     evidence = pictures_of(seed=1)
     copies = pictures_of(seed=1, synthetic=evidence.train)
-    (found,) = failed(copies)["image_c2st"]
+    (found,) = failed(copies, {"image_c2st"})["image_c2st"]
     assert found.subject == "neighbours, against train"
     assert found.value is not None
     assert found.value < 0.05
