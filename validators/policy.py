@@ -481,11 +481,11 @@ LIMITS: Mapping[str, Limit] = {
     "image_membership": Limit(
         family="privacy",
         direction="lower_is_better",
-        bound=0.20,
-        strict=0.15,
-        research=0.30,
+        bound=4.0,
+        strict=3.0,
+        research=6.0,
         needs="images",
-        reason="Chance finds 0.05 of the members at that rate; the interval of 150 strangers takes eleven points.",
+        reason="As for rows: four times what chance finds; the intervals of few strangers take about three.",
     ),
     "representation": Limit(
         family="bias",

@@ -393,9 +393,10 @@ GLOSSARY: Mapping[str, Entry] = {
     ),
     "image_membership": Entry(
         title="Membership by pictures",
-        unit="percent",
-        meaning="How many of the training pictures an attacker who holds the synthetic pictures would recognise as "
-        "training pictures, if he may be wrong about one in twenty of the others. Guessing gives 5 %.",
+        unit="ratio",
+        meaning="How many times as many training pictures as chance would find an attacker recognises who holds the "
+        "synthetic pictures and may be wrong about one in a hundred of the others (one in twenty where there are fewer "
+        "than a thousand).",
         remedy="Stop training earlier, use augmentation and dropout, or give more pictures.",
     ),
     "representation": Entry(

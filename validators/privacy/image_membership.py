@@ -3,8 +3,8 @@
 As `membership` for rows: the attacker has the synthetic pictures and fresh ones of his own, and gives every target a
 score: how much nearer it lies to synthetic pictures than to his own, by the whitened pixels of `image_views` (the
 nearest one, and the mean of five), and by the features of a network that learnt from pictures which nobody is judged by
-(`validators.features`). What is measured is the share of members found while 5 % of strangers are accused (what is
-found at 1 % is told), with exact ends that hold for all attacks at once.
+(`validators.features`). What is measured is how many times as many members are found as chance would find, while 1 %
+of strangers are accused, or 5 % where they are few, with exact ends that hold for all attacks at once.
 
 What it cannot see: a few copied pictures (see `image_matches`); a stronger attack than these; a holdout that the
 synthesizer saw.
@@ -28,24 +28,15 @@ from validators.measurement import Measurement
 from validators.privacy.image_comparison import pictures_of
 from validators.privacy.image_search import FINER, WHOLE, grid_of, spaces_of
 from validators.privacy.image_views import canonical, described, sampled
-from validators.privacy.membership import (
-    FLOOR,
-    MAX_TARGETS,
-    NEIGHBOURS,
-    Found,
-    chance_of,
-    counts_above,
-    members_found,
-    share_above,
-)
+from validators.privacy.membership import FLOOR, MAX_TARGETS, NEIGHBOURS, Found, chance_of, counts_above, members_found
 from validators.privacy.neighbours import several_nearest
 from validators.privacy.real_rows import all_undecided, real_rows
 
 NAME = "image_membership"
-FPR = 0.05
-"""Of strangers accused: of 150, as a small holdout leaves, the upper hundredth is not known, the upper twentieth is."""
+FPRS = ((1_000, 0.01), (0, 0.05))
+"""Strangers at least, and the share of them that is accused: the upper hundredth of few is not known, their upper
+twentieth is."""
 
-TOLD_FPR = 0.01
 OWN_SHARE = 1 / 3
 """Of the fresh pictures that nobody learnt from, the attacker owns so many; the others are the strangers."""
 
@@ -105,39 +96,40 @@ def _judged(
     member = np.arange(m + n) < m
     scores = _scores(column, sides, features)
     policy = evidence.policy
+    fpr = next(share for least, share in FPRS if n >= least)
     above = {attack: counts_above(score, member, rng) for attack, score in scores.items()}
-    ends = {attack: _ends(counts, m, evidence, len(above) * num_columns) for attack, counts in above.items()}
+    ends = {attack: _ends(counts, m, evidence, fpr, len(above) * num_columns) for attack, counts in above.items()}
     best = max(ends, key=lambda attack: ends[attack].value)
     value, low, high = (max(getattr(one, end) for one in ends.values()) for end in ("value", "low", "high"))
     detail: dict[str, Any] = {
         "attack": best,
         "members": m,
         "strangers": n,
-        f"found_at_{TOLD_FPR:g}": share_above(above[best], m, TOLD_FPR),
+        "accused_share": fpr,
         "attacks": {attack: {"value": one.value, "low": one.low, "high": one.high} for attack, one in ends.items()},
     }
     return judged(
         name=NAME,
         subject=column,
-        value=value,
-        low=low,
-        high=high,
+        value=value / fpr,
+        low=low / fpr,
+        high=high / fpr,
         n=m + n,
-        reference=FPR,
+        reference=1.0,
         reading=(
-            f"Who accuses {FPR:.0%} of {n} pictures that were not in train recognises {value:.1%} of {m} training "
-            f"pictures (at most {high:.1%}), where chance gives {FPR:.0%}.{features.caveat}"
+            f"Who accuses {fpr:.0%} of {n} pictures that were not in train recognises {value:.1%} of {m} training "
+            f"pictures (at most {high:.1%}), where chance gives {fpr:.0%}.{features.caveat}"
         ),
         policy=policy,
         detail=detail,
     )
 
 
-def _ends(above: np.ndarray, m: int, evidence: Evidence, attacks: int) -> Found:
+def _ends(above: np.ndarray, m: int, evidence: Evidence, fpr: float, attacks: int) -> Found:
     """Return the share of members found with the ends of the gate; see `membership`."""
-    policy, limit = evidence.policy, float(evidence.policy.limits[NAME])  # type: ignore[arg-type]
-    found = members_found(above, m, FPR, low_error=policy.doubt / attacks, high_error=policy.doubt)
-    if chance_of(above, m, FPR) <= policy.alarm_share_of(NAME, attacks):
+    policy, limit = evidence.policy, fpr * float(evidence.policy.limits[NAME])  # type: ignore[arg-type]
+    found = members_found(above, m, fpr, low_error=policy.doubt / attacks, high_error=policy.doubt)
+    if chance_of(above, m, fpr) <= policy.alarm_share_of(NAME, attacks):
         return found
     return Found(value=found.value, low=min(found.low, limit), high=found.high)
 
