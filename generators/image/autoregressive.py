@@ -93,7 +93,7 @@ class Config:
     temperature: float = 1.0
     max_epochs: int = 400
     ema_decay: float = 0.99
-    patience: int = 6
+    patience: int = 3
     validation_share: float = 0.1
     device: str = "auto"
     precision: str = "auto"
