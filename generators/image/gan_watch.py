@@ -76,7 +76,11 @@ class Watch:
 
     def distance(self, pictures: Tensor) -> Tensor:
         """Note `figures` of pictures drawn for `tokens` (float M C H W), and return the distance, a scalar."""
-        drawn, tokens = self.features(pictures), self.tokens
+        return self.distance_of(self.features(pictures))
+
+    def distance_of(self, drawn: Tensor) -> Tensor:
+        """Return what `distance` does, of features M F."""
+        tokens = self.tokens
         real, real_tokens = self.held
         nearest = torch.cdist(real, drawn[: len(real)]).min(dim=1).values
         self.figures = {"coverage": float((nearest <= self._radii).double().mean())}

@@ -2,8 +2,8 @@
 
 Latents lie on grids of two or three scales and one vector above them; the priors are learnt and see the attributes
 (`vae_networks`). What pixels have to do with each other goes through the latents, so a picture is drawn by drawing
-latents alone, and each pixel is the mean of its likeliest component: noise of single pixels would be grain that no
-picture has. The encoder is not saved, let alone a posterior of a picture.
+latents and then every pixel by itself, with as much grain as held-out pictures have (`vae_grain`). The encoder is not
+saved, let alone a posterior of a picture.
 
 # N pictures, B batch, H height, W width, C channels, T tokens of a row's attributes
 """
@@ -23,8 +23,10 @@ from generators.device import Device
 from generators.image.painter import Art, Form, Painted, Pictures
 from generators.image.pixels import Held, to_pixels
 from generators.image.synthesizer import ImageSynthesizer
+from generators.image.vae_grain import chosen_grain, pixels_of
 from generators.image.vae_networks import Decoder, Encoder, Plan, begin_at, fitted_to
 from generators.nn.attributes import hidden
+from generators.nn.logistics import Mixture
 from generators.training import loop
 from generators.training.batches import ShuffledRows
 from generators.training.streams import isolated_rng
@@ -64,6 +66,7 @@ class Config:
             said of the picture as a whole is said there, and draws hang together.
         temperature: factor on the standard deviations of the grids' priors in drawing; the vector above them, which
             says how pictures differ as wholes, is drawn as it is.
+        grain: factor on the spread of each pixel in drawing, 0 draws means alone; None lets held-out pictures choose.
         max_epochs: where neither the budget nor the validation part ends training earlier.
         ema_decay: of the averaged weights.
         patience: validations without a new best before the rate falls.
@@ -87,6 +90,7 @@ class Config:
     kl_warmup_steps: int = 300
     fine_weight: float = 2.0
     temperature: float = 1.0
+    grain: float | None = None
     max_epochs: int = 400
     ema_decay: float = 0.999
     patience: int = 12
@@ -105,9 +109,10 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise GeneratorInputError(f"{NAME}: {name} must lie in [0, 1)", seen=value)
-        for name in ("weight_decay", "kl_warmup_steps"):
-            if getattr(self, name) < 0:
-                raise GeneratorInputError(f"{NAME}: {name} must not be negative", seen=getattr(self, name))
+        for name in ("weight_decay", "kl_warmup_steps", "grain"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise GeneratorInputError(f"{NAME}: {name} must not be negative", seen=value)
 
 
 def build(config: Config) -> ImageSynthesizer:
@@ -136,6 +141,7 @@ class VaePainter:
         """Remember what pictures look like; the networks are built in `fit`."""
         self.config, self.form, self.device = config, form, device
         self._decoder: Decoder | None = None
+        self._grain = config.grain
 
     def fit(
         self, pictures: Pictures, *, seed: int, budget: Budget, run_dir: Path, on_step: OnStep, spent_s: float
@@ -175,6 +181,8 @@ class VaePainter:
             spent_s=spent_s,
         )
         self._decoder = decoder.eval()
+        if config.grain is None:
+            self._grain = chosen_grain(pictures, held, self._mixture, seed=derive(seed, NAME, "grain"))
         return Painted(
             trained=trained,
             parameters=sum(parameter.numel() for parameter in networks.parameters()),
@@ -183,13 +191,18 @@ class VaePainter:
 
     def draw(self, tokens: Tensor, *, seed: int) -> np.ndarray:
         """See `generators.image.painter.Painter.draw`."""
-        assert self._decoder is not None
         device = self.device.torch
         generator = torch.Generator(device=device)
         generator.manual_seed(seed)
+        mixture = self._mixture(tokens.to(device), generator)
+        return to_pixels(pixels_of(mixture, self._grain, generator), self.form.levels)
+
+    def _mixture(self, tokens: Tensor, generator: torch.Generator) -> Mixture:
+        """Return what latents drawn for tokens (int64 B T on the device) say of each pixel."""
+        assert self._decoder is not None
         with torch.no_grad(), self.device.autocast():
-            mixture, _ = self._decoder(tokens.to(device), None, generator, self.config.temperature)
-        return to_pixels(mixture.likeliest_means(), self.form.levels)
+            mixture: Mixture = self._decoder(tokens, None, generator, self.config.temperature)[0]
+        return mixture
 
     def tensors(self) -> Mapping[str, Tensor]:
         """See `generators.image.painter.Painter.tensors`; encoder and posteriors are left out."""
@@ -199,19 +212,20 @@ class VaePainter:
     def to_json(self) -> dict[str, Any]:
         """See `generators.image.painter.Painter.to_json`."""
         assert self._decoder is not None
-        return asdict(self._decoder.plan)
+        return {"plan": asdict(self._decoder.plan), "grain": self._grain}
 
     @staticmethod
     def load(
         config: Config, form: Form, device: Device, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
     ) -> "VaePainter":
         """Return the painter whose `tensors` and `to_json` these are."""
-        plan = Plan(**{**state, "widths": tuple(state["widths"]), "depth": tuple(state["depth"])})
+        shape = state["plan"]
+        plan = Plan(**{**shape, "widths": tuple(shape["widths"]), "depth": tuple(shape["depth"])})
         with isolated_rng(0, torch.device("cpu")):  # the weights are replaced; construction draws some
             decoder = Decoder(form, plan, learns=False)
         decoder.load_state_dict(dict(tensors))
         painter = VaePainter(config, form, device)
-        painter._decoder = decoder.to(device.torch).eval()
+        painter._decoder, painter._grain = decoder.to(device.torch).eval(), state["grain"]
         return painter
 
 

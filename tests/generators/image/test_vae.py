@@ -133,7 +133,9 @@ def test_a_plan_survives_json() -> None:
     assert math.prod(loaded.draw(tokens, seed=1).shape) == 2 * 28 * 28
 
 
-@pytest.mark.parametrize("wrong", [{"width": 0}, {"hide": 1.0}, {"temperature": 0.0}, {"kl_warmup_steps": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"width": 0}, {"hide": 1.0}, {"temperature": 0.0}, {"kl_warmup_steps": -1}, {"grain": -0.5}]
+)
 def test_numbers_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(GeneratorInputError, match=next(iter(wrong))):
         vae.Config(**wrong)
