@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
+from tables import markdown
 
 ROWS = 200
 SIZES = ((8, 8), (28, 28), (37, 53), (64, 64))
@@ -112,7 +113,7 @@ def fit_one(family: str, shape: tuple[int, int, int], depth: str, steps: int) ->
         "sampled": drawn.media[column].shape == (DRAWN, *shape) and drawn.media[column].dtype == depth,
         "resumed": ended and seen[0] > steps // 2,
         "same bytes": same,
-        "s a step": (fitted - began) / steps,
+        "fit s": fitted - began,
         "pictures a s": DRAWN / (sampled - fitted),
         "parameters": report.parameters,
     }
@@ -141,8 +142,8 @@ def main() -> None:
     checks = ["trained", "sampled", "resumed", "same bytes"]
     by = table.groupby(["family", "height", "width"], sort=False)
     summary = by[checks].sum().astype(int).join(by.size().rename("fits"))
-    summary = summary.join(by[["s a step", "pictures a s"]].agg("median").round(2))
-    print(summary.reset_index().to_markdown(index=False))
+    summary = summary.join(by[["fit s", "pictures a s"]].median())
+    print(markdown(summary.reset_index()))
 
 
 if __name__ == "__main__":
