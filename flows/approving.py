@@ -18,6 +18,7 @@ from flows.approval import (
     read_request,
     read_story,
 )
+from flows.c2pa_signer import c2pa_credential
 from flows.errors import Exit, FlowInputError
 from flows.judging import say_json
 from flows.last_release import adopt
@@ -255,6 +256,7 @@ def _publish(
         formats=spec.publish.formats,
         signers=signers,
         approvals=[approval],
+        credential=c2pa_credential(spec.publish.c2pa),
     )
 
 

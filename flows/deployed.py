@@ -98,6 +98,7 @@ def _made(spec_file: str, out: Path, voice: "InLogs", *, force: bool) -> Any:
                 opened=prepared.opened,
                 signers=prepared.trust.signers,
                 requested_by=prepared.trust.requested_by,
+                credential=prepared.trust.credential,
             )
             token = COMPANY.set(company)
             try:

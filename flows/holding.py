@@ -4,31 +4,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flows.approval import Request, account, check_rule, check_words, rejected, waiting
+from flows.c2pa_signer import c2pa_credential
 from flows.errors import Exit
 from flows.judging import say_json
 from flows.progress import Narrator
 from flows.run_folder import RunFolder, relative
 from flows.signers import public_keys, signing_keys
 from flows.spec import Spec
+from releases.c2pa_credential import Credential
 from releases.keys import SigningKey
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """Who stands for a release: the keys that sign it, and who asks for it."""
+    """Who stands for a release: the keys that sign it, who asks for it, and who signs the manifests of pictures."""
 
     signers: tuple[SigningKey, ...]
     requested_by: str
+    credential: Credential | None = None
 
     @property
     def words(self) -> str:
         """What the line on the release adds."""
         count = len(self.signers)
-        return "" if not count else " · signed" if count == 1 else f" · signed by {count} keys"
+        signed = "" if not count else " · signed" if count == 1 else f" · signed by {count} keys"
+        return signed + ("" if self.credential is None else " · C2PA")
 
 
 def trust_of(spec: Spec, requested_by: str | None) -> Trust:
-    """Return signers and requester, every key of the spec read and checked.
+    """Return signers and requester, every key of the spec read and checked, the certificate of C2PA as well.
 
     Raises:
         UserError: a key is missing or wrong, or nobody could approve.
@@ -39,7 +43,11 @@ def trust_of(spec: Spec, requested_by: str | None) -> Trust:
     rule = spec.publish.approval
     if rule is not None:
         check_rule(rule, who, public_keys(rule.signed_by))
-    return Trust(signers=signing_keys(spec.publish.sign, option="publish.sign"), requested_by=who)
+    return Trust(
+        signers=signing_keys(spec.publish.sign, option="publish.sign"),
+        requested_by=who,
+        credential=c2pa_credential(spec.publish.c2pa),
+    )
 
 
 def held_back(folder: RunFolder, source_fingerprint: str, voice: Narrator, *, as_json: bool) -> Exit | None:

@@ -35,6 +35,7 @@ from flows.spec import CandidateSpec, Spec
 from flows.stages import Tried
 from flows.timing import so_far
 from generators.base import Budget, Diverged, GeneratorInputError
+from releases.c2pa_credential import Credential
 from releases.keys import SigningKey
 from releases.stores import Address
 from sources.canaries import Canaries, canaries_for, plant
@@ -60,6 +61,7 @@ class Company:
         targets: the law that the spec states, once the source is open.
         signers: the keys that sign a release.
         requested_by: who asks for approval, where the spec wants one.
+        credential: signs the C2PA manifests of pictures.
 
     """
 
@@ -71,6 +73,7 @@ class Company:
     targets: Targets | None = None
     signers: tuple[SigningKey, ...] = ()
     requested_by: str = ""
+    credential: Credential | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +186,10 @@ def release(name: str, run_folder: str) -> State[Released]:
     )
     passed, asks = verdict.outcome is Outcome.PASS, spec.publish.approval is not None
     end_if_interrupted()
-    published = tasks.publish(chosen, spec, provenance, folder, company.signers) if passed and not asks else None
+    sealed = {"credential": company.credential}
+    published = (
+        tasks.publish(chosen, spec, provenance, folder, company.signers, **sealed) if passed and not asks else None
+    )
     version = None if published is None else published.name
     page = tasks.write_evidence(chosen, opened.schema, provenance, folder, version)
     asked = None

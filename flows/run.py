@@ -117,6 +117,7 @@ def _run_flow(prepared: Prepared, voice: Narrator, answering: Callable[[], str] 
         opened=prepared.opened,
         signers=prepared.trust.signers,
         requested_by=prepared.trust.requested_by,
+        credential=prepared.trust.credential,
     )
     token = COMPANY.set(company)
     try:

@@ -104,7 +104,17 @@ def _in_environment(name: str, environment: Mapping[str, str], option: str) -> S
 
 
 def _in_block(name: str, environment: Mapping[str, str], option: str) -> SigningKey:
-    """Return the key in a `Secret` block of the Prefect server that the environment names."""
+    value = block_text(name, environment, option)
+    return parse_signing_key(value.encode(), place=f"{BLOCK}{name}", passphrase=passphrase_in(environment))
+
+
+def block_text(name: str, environment: Mapping[str, str], option: str) -> str:
+    """Return the text in a `Secret` block of the Prefect server that the environment names.
+
+    Raises:
+        FlowInputError: no server is named, or it has no such block of text.
+
+    """
     if not environment.get("PREFECT_API_URL"):
         raise FlowInputError(
             f"{option}: {BLOCK}{name} is kept by a Prefect server, and none is named",
@@ -125,4 +135,4 @@ def _in_block(name: str, environment: Mapping[str, str], option: str) -> Signing
         raise FlowInputError(
             f"{option}: the Secret block {name!r} holds no text", seen=type(value).__name__, remedy="store PEM text"
         )
-    return parse_signing_key(value.encode(), place=f"{BLOCK}{name}", passphrase=passphrase_in(environment))
+    return value

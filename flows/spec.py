@@ -6,7 +6,7 @@ The options of a candidate are the fields of its family's `Config`; they are che
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from flows.notices import NotifySpec
 from flows.runners import Runner
@@ -283,6 +283,32 @@ def _as_places(raw: Any) -> Any:
     return tuple(raw) if isinstance(raw, list) else raw
 
 
+C2PA_CERTIFICATE, C2PA_KEY = "env:UNDERSTUDY_C2PA_CERTIFICATE", "env:UNDERSTUDY_C2PA_KEY"
+
+
+class C2paSpec(BaseModel):
+    """Who signs the C2PA manifests of pictures."""
+
+    model_config = STRICT
+    certificate: str = Field(
+        default=C2PA_CERTIFICATE, min_length=1, description="PEM of the chain, the signer's first; file or env:NAME"
+    )
+    key: str = Field(default=C2PA_KEY, min_length=1, description="PEM of its private key; file, env:NAME or block:NAME")
+
+
+def _as_c2pa(raw: Any) -> Any:
+    """Turn `true` and `false` into what they stand for."""
+    if raw in (None, False):
+        return None
+    if isinstance(raw, dict):
+        if any("-----BEGIN" in str(place) for place in raw.values()):
+            raise ValueError("never write a key or a certificate into a spec; name its file or env:NAME")
+        return raw
+    if raw is not True:
+        raise ValueError("give true, or {certificate: PLACE, key: PLACE}: files, env:NAME, and for the key block:NAME")
+    return {}
+
+
 class PublishSpec(BaseModel):
     """Where a release goes, in which formats, who signs it and who must approve it."""
 
@@ -306,6 +332,17 @@ class PublishSpec(BaseModel):
         ApprovalSpec | None,
         BeforeValidator(_as_approval, json_schema_input_type=Literal["none", "required"] | ApprovalSpec | None),
     ] = Field(default=None, description="none, required, or who may approve and until when")
+    c2pa: Annotated[C2paSpec | None, BeforeValidator(_as_c2pa, json_schema_input_type=bool | C2paSpec | None)] = Field(
+        default=None, description="true, or who signs a C2PA manifest in each picture; needs png or webp"
+    )
+
+    @field_validator("c2pa")
+    @classmethod
+    def _pictures_to_sign(cls, value: C2paSpec | None, info: ValidationInfo) -> C2paSpec | None:
+        formats = info.data.get("formats")
+        if value is not None and formats is not None and not {"png", "webp"} & set(formats):
+            raise ValueError("add png or webp to publish.formats, whose files are signed, or leave c2pa out")
+        return value
 
 
 class GpuSpec(BaseModel):

@@ -23,7 +23,7 @@ from sources.errors import UserError, did_you_mean
 from sources.locations import without_secrets
 
 Key = str | int
-SECRET_KEYS = frozenset({"url", "options", "password", "sign"})
+SECRET_KEYS = frozenset({"url", "options", "password", "sign", "c2pa"})
 _TAGS = frozenset({*model.SOURCE_KINDS, "str", "int", "float", "bool", "list", "dict", "dict[str,any]", "tuple"})
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
@@ -290,6 +290,8 @@ def _keys_at(path: tuple[Key, ...], raw: Any) -> list[str]:
             found = model.PublishSpec
         case ("publish", "approval"):
             found = model.ApprovalSpec
+        case ("publish", "c2pa"):
+            found = model.C2paSpec
         case ("schedule",):
             found = ScheduleSpec
         case ("runner",):

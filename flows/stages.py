@@ -25,6 +25,7 @@ from generators.base import Budget, GeneratorInputError, OnStep, Synthesizer
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
 from generators.training.memory import said_clearly
+from releases.c2pa_credential import Credential
 from releases.keys import SigningKey
 from releases.provenance import Candidate, FittedModel, Provenance
 from releases.publish import publish
@@ -382,7 +383,13 @@ def words_of(one: Tried) -> str:
 
 
 def publish_best(
-    chosen: Tried, spec: Spec, provenance: Provenance, *, to: Path | RemoteStore, signers: Sequence[SigningKey] = ()
+    chosen: Tried,
+    spec: Spec,
+    provenance: Provenance,
+    *,
+    to: Path | RemoteStore,
+    signers: Sequence[SigningKey] = (),
+    credential: Credential | None = None,
 ) -> Path | Address:
     """Publish the rows of a candidate that passed; returns the folder of the version."""
     judgement = chosen.judgement
@@ -397,6 +404,7 @@ def publish_best(
         provenance=provenance,
         formats=spec.publish.formats,
         signers=signers,
+        credential=credential,
     )
 
 

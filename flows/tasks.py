@@ -25,6 +25,7 @@ from flows.spec import CandidateSpec, Spec
 from flows.stages import Reference, Tried
 from flows.timing import timed
 from generators.base import Budget, OnStep
+from releases.c2pa_credential import Credential
 from releases.keys import SigningKey
 from releases.provenance import Provenance
 from releases.stores import Address
@@ -131,10 +132,16 @@ def gate(tried: Sequence[Tried]) -> Tried:
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
 @timed("publish")
 def publish(
-    chosen: Tried, spec: Spec, provenance: Provenance, folder: RunFolder, signers: Sequence[SigningKey] = ()
+    chosen: Tried,
+    spec: Spec,
+    provenance: Provenance,
+    folder: RunFolder,
+    signers: Sequence[SigningKey] = (),
+    *,
+    credential: Credential | None = None,
 ) -> Path | Address:
     """Publish the rows that passed."""
-    return stages.publish_best(chosen, spec, provenance, to=folder.releases, signers=signers)
+    return stages.publish_best(chosen, spec, provenance, to=folder.releases, signers=signers, credential=credential)
 
 
 @task(name="ask for approval", cache_policy=NO_CACHE, persist_result=False)

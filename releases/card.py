@@ -207,7 +207,13 @@ def _pictures_words(schema: Schema, data: DataFiles) -> str:
         sentences.append("WebP knows no grey: its three colours are equal.")
     sentences.append(
         "Each picture says in its metadata (XMP, the IPTC's `DigitalSourceType`: `trainedAlgorithmicMedia`) that a "
-        "model made it, and holds no other metadata. There is no C2PA manifest."
+        "model made it, and holds no other metadata."
+        + (
+            " The pictures that are files, `contact-sheet.png` too, also hold a signed C2PA manifest that says the "
+            "same (`c2pa.created`); cells of Parquet hold the XMP alone."
+            if data.c2pa
+            else " There is no C2PA manifest."
+        )
     )
     return " ".join(sentences)
 

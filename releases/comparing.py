@@ -61,7 +61,7 @@ def difference(to: Place, first: tuple[str, str | None], second: tuple[str, str 
         *(change for part in PARTS for change in _tree(part, one.manifest.get(part), other.manifest.get(part))),
         *_measurements(one.measurements, other.measurements),
     ]
-    digests = one.manifest.get("data_sha256"), other.manifest.get("data_sha256")
+    digests = _data_digest(one.manifest), _data_digest(other.manifest)
     return Difference(
         first=one.title,
         second=other.title,
@@ -80,6 +80,12 @@ def interval(plain: Any) -> str:
         return "—"
     value, low, high = (_figure(plain.get(key)) for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}] {plain.get('status')}"
+
+
+def _data_digest(manifest: Mapping[str, Any]) -> Any:
+    """Return the digest of the data files, without the C2PA manifests in them, which are never twice the same."""
+    c2pa = manifest.get("c2pa")
+    return c2pa.get("unsigned_data_sha256") if isinstance(c2pa, Mapping) else manifest.get("data_sha256")
 
 
 @dataclass(frozen=True, kw_only=True)

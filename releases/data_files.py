@@ -35,6 +35,7 @@ class DataFiles:
         pictures: what the pictures in `data/images` are, or None where there are none.
         image: the image column of those pictures.
         guarded_columns: columns of which a cell is guarded in CSV.
+        c2pa: whether the pictures that are files hold C2PA manifests.
 
     """
 
@@ -42,6 +43,7 @@ class DataFiles:
     pictures: PictureFormat | None = None
     image: str | None = None
     guarded_columns: tuple[str, ...] = ()
+    c2pa: bool = False
 
 
 def write_data(synthetic: Dataset, release: Path, formats: Sequence[ReleaseFormat]) -> DataFiles:

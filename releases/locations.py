@@ -54,6 +54,8 @@ def public_location(location: str) -> str:
 def _without_people(key: str, value: Any) -> Any:
     if key == "sign":
         return PRIVATE if value and not isinstance(value, bool) else value
+    if key == "c2pa":
+        return PRIVATE if value else value
     if key == "approval" and isinstance(value, dict):
         return {name: PRIVATE if isinstance(inner, list) and inner else inner for name, inner in value.items()}
     return value

@@ -2,7 +2,8 @@
 
 What differs between two runs of one spec with one seed stands under `this_run` alone (and in the files that show it,
 report and card); `data_sha256` is equal for equal data files. `digest` covers the rest of the manifest: it finds
-accidents, not forgers, who can compute it as well; proof of origin is `SIGNATURE.dsse`, which covers this file.
+accidents, not forgers, who can compute it as well; proof of origin is `SIGNATURE.dsse`, which covers this file. C2PA
+manifests are salted at random: with them, equal data has equal `c2pa.unsigned_data_sha256`.
 """
 
 import hashlib
@@ -47,8 +48,9 @@ FIELDS = (
     "files",
     "digest",
 )
-OPTIONAL_FIELDS = ("rebalanced", "approvals", "signers")
-"""Fields of releases that were altered on purpose, that somebody approved, and that were signed when published."""
+OPTIONAL_FIELDS = ("rebalanced", "approvals", "signers", "c2pa")
+"""Fields of releases that were altered on purpose, that somebody approved, that were signed when published, and whose
+pictures hold C2PA manifests (their signer, and `data_sha256` without them)."""
 MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -72,6 +74,7 @@ def manifest_of(
     provenance: Provenance,
     approvals: Sequence[Approval] = (),
     signers: Sequence[PublicKey] = (),
+    c2pa: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of the files that lie in `folder`, as plain JSON values.
 
@@ -86,6 +89,7 @@ def manifest_of(
         provenance: the rest of the story; its lineage key is used and not kept.
         approvals: of people, where the spec asks for one.
         signers: the keys that will sign it.
+        c2pa: what it says of C2PA manifests, see `releases.c2pa_manifests.embedded`.
 
     """
     files = {
@@ -133,6 +137,8 @@ def manifest_of(
         manifest["approvals"] = [one.to_json() for one in approvals]
     if signers:
         manifest["signers"] = sorted({key.key_id for key in signers})
+    if c2pa is not None:
+        manifest["c2pa"] = dict(c2pa)
     manifest = json.loads(json.dumps(manifest, allow_nan=False))
     return {**manifest, "digest": digest_of(manifest)}
 

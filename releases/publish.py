@@ -6,11 +6,14 @@ Same content published again is a new version: a release is an event, and who ru
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from releases.approvals import Approval
+from releases.c2pa_credential import Credential
+from releases.c2pa_manifests import embedded
 from releases.card import card, gap_sentence, gaps
 from releases.contact_sheet import FILE_NAME as SHEET
 from releases.contact_sheet import sheet_of
@@ -53,6 +56,7 @@ def publish(
     created: datetime | None = None,
     signers: Sequence[SigningKey] = (),
     approvals: Sequence[Approval] = (),
+    credential: Credential | None = None,
 ) -> Path | Address:
     """Write `<to>/<provenance.name>/<version>` and return it.
 
@@ -72,6 +76,7 @@ def publish(
         created: the moment of publishing; now when None.
         signers: each signs the statement on all files (`SIGNATURE.dsse`, written before the manifest).
         approvals: of people; they stand on the card and in the manifest, and are signed with it.
+        credential: signs a C2PA manifest in each file of a picture; None embeds none.
 
     Raises:
         ReleaseError: the verdict is not PASS, or does not follow from the report: a defect of the caller.
@@ -91,6 +96,8 @@ def publish(
             data = write_data(synthetic, staging, formats)
             if has_pictures(synthetic.schema):
                 write_bytes(staging / SHEET, sheet_of(synthetic, seed=report.seed))
+            c2pa = None if credential is None else embedded(staging, credential)
+            data = replace(data, c2pa=c2pa is not None)
             write_json(staging / "schema.json", public_schema(synthetic.schema))
             write_json(staging / "verdict.json", _verdict(coarse, report, verdict))
             page = render_public(
@@ -137,6 +144,7 @@ def publish(
                 provenance=provenance,
                 approvals=approvals,
                 signers=[key.public for key in signers],
+                c2pa=c2pa,
             )
             text = json_text(manifest)
             if signers:

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
+from releases.c2pa_checks import c2pa_checks
 from releases.checks import Check, Verification, shown
 from releases.data_files import columns_in, is_picture
 from releases.dsse import FILE_NAME as SIGNATURE_NAME
@@ -224,6 +225,7 @@ def _data(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
         yield from picture_checks(folder, manifest, shapes)
     except (*_UNREADABLE, OSError, struct.error, ArrowException) as error:
         yield Check(name="data/images", ok=False, words=f"The pictures cannot be read ({type(error).__name__}).")
+    yield from c2pa_checks(folder, manifest)
 
 
 def _story(folder: Path, manifest: Mapping[str, Any], name: str | None) -> Iterator[Check]:
