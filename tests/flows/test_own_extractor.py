@@ -67,6 +67,7 @@ def test_own_features_are_judged_reported_and_named_by_kind_and_sha256(
     assert any("names an extractor of its own" in reason.reading for reason in verdict.reasons)
 
 
+@pytest.mark.slow
 def test_own_features_see_what_they_look_at(digits: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     frame = rows_of("synthetic")
     blank = [type(cell)(np.full_like(cell.pixels, 9)) for cell in frame["image"]]
