@@ -7,14 +7,22 @@
   trained on train, by that of as many train pictures; 1 for fresh real ones;
 - dcr share: part of the synthetic pictures nearer (in pixels) to train than to as many test pictures; .5 if fresh;
 - copies: synthetic pictures that are in train, pixel by pixel;
-- near real: mean distance in pixels to the nearest test picture, by that of train pictures; 1 for fresh real ones.
+- near real: mean distance in pixels to the nearest test picture, by that of train pictures; 1 for fresh real ones;
+- own fid, own fid of real, own fid ratio: with `--extractor`, the Frechet distance of synthetic and of as many train
+  pictures to test pictures in all features of that network, opened as a policy's is, by `validators/features/own.py`.
 
 # N rows, H height, W width, C channels, F features
 """
 
+import json
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from validators.features.own import OwnNetwork
 
 STEPS = 1_500
 BATCH = 128
@@ -131,3 +139,27 @@ def all_scores(
         "copies": float(sum(picture.tobytes() in known for picture in synthetic[0])),
         "near real": float(to_test.mean() / nearest(some_train[:few], some_test).mean()),
     }
+
+
+def own_network(extractor: str) -> "OwnNetwork":
+    """Return the network that the JSON text of a policy's `extractor` names; it reads files of users alone."""
+    from validators.features.extractor import read_extractor  # noqa: PLC0415 - where a network is given
+    from validators.features.own import load  # noqa: PLC0415
+
+    return load(read_extractor(json.loads(extractor)))
+
+
+def own_distances(
+    network: "OwnNetwork", train: np.ndarray, test: np.ndarray, synthetic: np.ndarray, *, seed: int
+) -> dict[str, float]:
+    """Return the distances of synthetic and of train pictures to test pictures, as many of each (N H W C)."""
+    from validators.features.own import embedded  # noqa: PLC0415
+
+    rng = np.random.default_rng(seed)
+    size = min(map(len, (train, test, synthetic)))
+    real, fresh, drawn = (
+        embedded(network, part[rng.permutation(len(part))[:size]]).astype(np.float64)
+        for part in (train, test, synthetic)
+    )
+    found = {"own fid": frechet(drawn, fresh), "own fid of real": frechet(real, fresh)}
+    return found | {"own fid ratio": found["own fid"] / found["own fid of real"]}

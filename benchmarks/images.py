@@ -6,6 +6,9 @@
 The `.npz` holds `x_train`, `y_train`, `x_test`, `y_test` (uint8 N H W or N H W C; whole numbers N), or `x` and `y`, of
 which a fifth is then for testing. Each fit runs in a process of its own: the seconds are its `fit` and `sample` calls,
 the memory is the whole process. The test part selects nothing; it is read by the scores alone (`image_scores.py`).
+
+`--extractor '{"kind": "inception_fid", "path": "weights.pth", "sha256": "..."}'` adds the Fréchet distance by a network
+of one's own (docs/images.md), in all of its features, and the same of fresh real pictures.
 """
 
 import argparse
@@ -105,6 +108,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--device", default="")
+    parser.add_argument("--extractor", help="JSON of a network of one's own, as under `policy: {extractor: ...}`")
     parser.add_argument("--pictures", help="folder for a PNG of samples of each family, first seed")
     parser.add_argument("--out", help="JSON file for all rows")
     parser.add_argument("--train", help=argparse.SUPPRESS)
@@ -128,7 +132,7 @@ def main() -> None:
 
 def run(args: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     """Return one row of costs and scores a fit, the fresh real pictures first."""
-    from image_scores import accuracy, all_scores, trained  # noqa: PLC0415 - slow to import
+    from image_scores import accuracy, all_scores, own_distances, own_network, trained  # noqa: PLC0415 - slow to import
 
     from sources.images import png  # noqa: PLC0415
 
@@ -138,6 +142,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     classes = int(train[1].max()) + 1
     reader = trained(*train, classes, seed=0, device=device)
     fresh: dict[str, object] = {"family": "fresh real pictures", "tstr": accuracy(reader, *test, device=device)}
+    network = own_network(args.extractor) if args.extractor else None
     rows = [fresh]
     print(json.dumps(fresh), file=sys.stderr, flush=True)
     for family in args.families:
@@ -151,6 +156,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
             drawn = np.load(sample)
             labels = np.array([int(text.removeprefix("class ")) for text in drawn["label"]])
             scores = all_scores(train, test, (drawn["images"], labels), reader=reader, seed=seed, device=device)
+            scores |= own_distances(network, train[0], test[0], drawn["images"], seed=seed) if network else {}
             rows.append({"family": family, "seed": seed} | scores | json.loads(sample.with_suffix(".json").read_text()))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
             if args.out:

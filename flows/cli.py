@@ -140,6 +140,9 @@ def judge(
     ] = None,
     spec: Annotated[str | None, typer.Option(help="A spec with roles, kinds, rules and policy.")] = None,
     policy: Annotated[str | None, typer.Option(help="standard, strict or research.")] = None,
+    extractor: Annotated[
+        str | None, typer.Option(help="A further network to judge pictures by: {kind: ..., path: ..., sha256: ...}.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for the private evidence: evidence.html, report.json.")
     ] = None,
@@ -158,6 +161,7 @@ def judge(
         protected=protected or [],
         spec=spec,
         policy=policy,
+        extractor=extractor,
         report=report,
         seed=seed,
         quiet=quiet,

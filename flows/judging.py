@@ -15,6 +15,7 @@ import pandas as pd
 from flows.ending import end_if_interrupted
 from flows.errors import Exit, FlowInputError
 from flows.opening import check_roles, check_target, names_of, overrides_of, targets_of
+from flows.pictures import check_extractor, with_extractor
 from flows.progress import Bars, Narrator, narrator
 from flows.spec_file import load_spec
 from releases.report.page import render_private
@@ -133,6 +134,7 @@ def judge_command(
     protected: Sequence[str],
     spec: str | None,
     policy: str | None,
+    extractor: str | None = None,
     report: Path | None,
     seed: int,
     quiet: bool,
@@ -146,7 +148,7 @@ def judge_command(
     """
     voice = narrator(quiet=quiet or as_json)
     loaded = None if spec is None else load_spec(spec, check_candidates=False)
-    rules = Policy.from_spec(policy or (loaded.policy if loaded else "standard"))
+    rules = with_extractor(Policy.from_spec(policy or (loaded.policy if loaded else "standard")), extractor)
     overrides = overrides_of(loaded.table, place=str(spec)) if loaded else SchemaOverrides()
     if report is not None:
         check_folder(report, option="--report")
@@ -154,6 +156,7 @@ def judge_command(
     frames = [read_path(path) for path in (train, holdout) if path is not None]
     schema = infer_common(frames, _with_roles(overrides, [str(name) for name in frames[0].columns], target, protected))
     check_roles(schema, place=train)
+    check_extractor(rules, schema, place="--extractor" if extractor else str(spec))
     parts = [conform(frame, schema) for frame in frames]
     if len(parts) > 1 and _same_rows(*parts):
         raise FlowInputError(

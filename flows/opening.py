@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import FlowInputError
-from flows.pictures import check_pictures, settled
+from flows.pictures import check_extractor, check_pictures, settled
 from flows.spec import ArraysSource, FileSource, FolderSource, RebalanceSpec, SchemaSpec, Source, Spec, SqlSource
 from sources.conform import conform
 from sources.contract import ContractResult, check, contract_of
@@ -22,6 +22,7 @@ from sources.readers import SourceSpec, read
 from sources.schema import Kind, Schema
 from sources.split import Split, split
 from sources.targets import Targets, read_targets
+from validators.policy import Policy
 
 MOST_NAMED = 5
 UNMODELLED: tuple[Kind, ...] = ("text",)
@@ -72,6 +73,7 @@ def open_source(spec: Spec, *, place: str) -> Opened:
     check_roles(schema, place=place)
     check_modelled(schema, place=place)
     check_pictures(settled(spec, schema), schema, rows=len(frame), place=place)
+    check_extractor(Policy.from_spec(spec.policy), schema, place=place)
     dataset = conform(frame, schema)
     return Opened(dataset=dataset, contract=checked(dataset, place=place), fingerprint=fingerprint(dataset))
 

@@ -4,12 +4,16 @@ The only place of the flow that knows of pictures: families, formats of a releas
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flows.errors import FlowInputError
 from flows.spec import CandidateSpec, Spec
-from sources.errors import SourceInputError
+from flows.spec_file import parse
+from sources.errors import SourceInputError, UserError
 from sources.picture_folder import PICTURE_FORMATS, image_column_of
 from sources.schema import Schema
+from validators.features.extractor import read_extractor
+from validators.policy import Policy
 
 FAMILIES = "image."
 """How the names of families that draw pictures begin; all others draw tables without any."""
@@ -87,6 +91,48 @@ def check_families(candidates: Sequence[CandidateSpec], schema: Schema, *, place
                 seen=candidate.kind,
                 remedy=f"choose {DEFAULT.kind} or another of {FAMILIES}*, or set drop: true for the column",
             )
+
+
+def with_extractor(policy: Policy, option: str | None) -> Policy:
+    """Return the policy with the extractor that `--extractor` names, in the words of a spec, on top.
+
+    Raises:
+        UserError: the text is no YAML, or names none.
+
+    """
+    if option is None:
+        return policy
+    remedy = "write --extractor '{kind: torchscript, path: FILE, sha256: ...}'"
+    return replace(policy, extractor=read_extractor(parse(option, "--extractor", remedy)))
+
+
+def check_extractor(policy: Policy, schema: Schema, *, place: str) -> None:
+    """Open the policy's own extractor and try it on noise of the pictures' shape, before anything is trained.
+
+    Raises:
+        FlowInputError: there are no pictures, the file is not the stated one, or its network does not take them.
+
+    """
+    if policy.extractor is None:
+        return
+    images = [column for column in schema.columns if column.kind == "image"]
+    if not images:
+        raise FlowInputError(
+            f"{place}: policy.extractor: the table has no image column",
+            seen=policy.extractor.kind,
+            remedy="leave it out, or give a source of pictures",
+        )
+    import numpy as np  # noqa: PLC0415 - with torch, loaded where pictures are judged by a user's own network
+
+    from validators.features import own  # noqa: PLC0415
+
+    try:
+        network = own.load(policy.extractor)
+        for column in images:
+            assert column.shape is not None
+            own.check(network, column.shape, np.uint16 if column.storage == "uint16" else np.uint8)
+    except UserError as error:
+        raise FlowInputError(f"{place}: {error.what}", seen=error.seen, remedy=error.remedy) from None
 
 
 def _check_formats(spec: Spec, schema: Schema, *, rows: int, place: str) -> None:

@@ -148,13 +148,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: not UTF-8 text", seen=f"a strange byte at {error.start}", remedy=remedy) from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read", seen=error.strerror, remedy="look at its permissions") from None
-    raw = _parse(text, str(path), "mind indents, quotes and colons there")
+    raw = parse(text, str(path), "mind indents, quotes and colons there")
     if not isinstance(raw, dict):
         raise SpecError(f"{path}: not a mapping of keys to values", seen=_kind_word(raw), remedy=remedy)
     return raw
 
 
-def _parse(text: str, place: str, remedy: str) -> Any:
+def parse(text: str, place: str, remedy: str) -> Any:
+    """Return the plain value that YAML text means; `place` and `remedy` are for the complaint, a `SpecError`."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer conversions
     except yaml.MarkedYAMLError as error:
@@ -174,7 +175,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             seen=override[:80],
             remedy="write --set budget.minutes=1, with dots inside",
         )
-    value = _parse(text, f"--set {key}", "quote the value for the shell and for YAML")
+    value = parse(text, f"--set {key}", "quote the value for the shell and for YAML")
     here: Any = raw
     for depth, part in enumerate(path[:-1]):
         step = _index(here, part, key)

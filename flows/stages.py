@@ -308,7 +308,8 @@ def _told_from_reference(one: Tried) -> float:
     evidence = one.judgement.evidence
     if evidence is None or evidence.reference is None:
         return float("inf")
-    there = replace(evidence, holdout=evidence.reference, reference=None)
+    policy = replace(evidence.policy, extractor=None)  # a user's own network judges, and chooses nothing
+    there = replace(evidence, holdout=evidence.reference, reference=None, policy=policy)
     seed = one.judgement.report.seed
     there = under_stated_law(there, seed=seed)
     there = replace(there, features=features_of(there, seed=seed))

@@ -288,6 +288,8 @@ def _checks(measurements: Sequence[PublicMeasurement], policy: Policy) -> str:
             f"{words.quantity(use.value, unit)} in score (AUC, or R² for a number) by being trained on these rows "
             f"in place of real ones, at most {words.quantity(use.high, unit)}."
         )
+    if policy.extractor is not None:
+        head += f"\n\nPictures were judged by features of the publisher's own network too: {policy.extractor.words}."
     if policy.overrides:
         head += "\n\n**The limits were changed from the preset:** " + "; ".join(map(escape, policy.overrides)) + "."
     rows = ["| measurement | about | value | limit |", "|---|---|---|---|"]

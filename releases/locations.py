@@ -70,6 +70,8 @@ def _public(key: str, value: Any) -> Any:
         return value
     if key in _PRIVATE_KEYS or _SECRET.search(key):
         return PRIVATE
+    if key == "extractor" and isinstance(value, Mapping):  # kind and SHA-256 name it; where it lies does not
+        value = {name: inner for name, inner in value.items() if name != "path"}
     if isinstance(value, Mapping):
         return {name: _public(name, inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -63,15 +63,17 @@ def test_importing_the_judges_and_the_verifier_does_not_load_torch() -> None:
     assert "validators" in loaded
 
 
-def test_the_networks_that_judge_pictures_are_imported_inside_functions_of_one_module() -> None:
+def test_modules_with_torch_are_imported_by_each_other_and_inside_functions_alone() -> None:
+    own, features = "networks|own|inception|vision_transformer|weight_files", r"validators\.features"
+    pattern = rf"^\s*((from|import) torch|from {features} import ({own})|from {features}\.({own}) )"
     importers = {
         str(path.relative_to(ROOT))
         for path in [*ROOT.glob("validators/**/*.py"), *ROOT.glob("releases/**/*.py"), *ROOT.glob("sources/**/*.py")]
-        if re.search(
-            r"^\s*(from validators\.features import networks|import torch|from torch)", path.read_text(), re.MULTILINE
-        )
+        if re.search(pattern, path.read_text(), re.MULTILINE)
     }
-    assert importers == {"validators/features/column.py", "validators/features/networks.py"}
+    with_torch = {f"validators/features/{name}.py" for name in own.split("|")}
+    inside_functions = {"column", "making", "own_space"}
+    assert importers == with_torch | {f"validators/features/{name}.py" for name in inside_functions}
 
 
 def test_the_autoregressive_family_needs_only_what_bare_gpu_images_have() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from validators.features.own_space import OWN
 from validators.measurement import Direction, Family, Measurement, Status
 from validators.policy import LIMITS, Bound, Policy
 from validators.report import Report, due
@@ -193,6 +194,9 @@ def _defects(report: Report, policy: Policy) -> list[Reason]:
     ]
     if report.sizes.get("canaries") and "canaries" not in names:
         found.append(defect("canaries", "Canaries were planted, and nothing was measured on them."))
+    subjects = {measurement.subject for measurement in report.measurements if measurement.name == "image_kid"}
+    if policy.extractor is not None and not any(subject.startswith(f"{OWN} features") for subject in subjects):
+        found.append(defect("policy", "The policy names an extractor of its own, and nothing was measured by it."))
     families = {measurement.family for measurement in report.measurements}
     found += [
         defect(family, f"Nothing of the family {family} was measured.")

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from sources.errors import did_you_mean
 from sources.schema import Kind, Role
 from validators.errors import ValidatorInputError
+from validators.features.extractor import Extractor, read_extractor
 from validators.measurement import Direction, Family
 
 Bound = float | tuple[float, float]
@@ -617,6 +618,7 @@ class Policy:
         name: the preset it started from.
         limits: measurement -> bound, for every name in `LIMITS`.
         alarm, doubt, checks, min_rows, min_group_rows: see `KNOBS`.
+        extractor: a user's own network that judges pictures beside those made here, or None.
 
     """
 
@@ -627,6 +629,7 @@ class Policy:
     checks: int = 45
     min_rows: int = 100
     min_group_rows: int = 30
+    extractor: Extractor | None = None
 
     @classmethod
     def preset(cls, name: str) -> "Policy":
@@ -666,14 +669,15 @@ class Policy:
                 limits[key] = _read_bound(key, value, pair=isinstance(limits[key], tuple))
             elif key in KNOBS:
                 knobs[key] = _read_knob(key, value, whole=isinstance(knobs[key], int))
-            elif key != "preset":
+            elif key not in ("preset", "extractor"):
                 known = [*LIMITS, *KNOBS]
                 raise ValidatorInputError(
-                    f"policy.{key}: no such limit{did_you_mean(str(key), ['preset', *known])}",
+                    f"policy.{key}: no such limit{did_you_mean(str(key), ['preset', 'extractor', *known])}",
                     seen=key,
                     remedy="limits: " + ", ".join(known),
                 )
-        return cls(name=base.name, limits=limits, **knobs)
+        extractor = None if spec.get("extractor") is None else read_extractor(spec["extractor"])
+        return cls(name=base.name, limits=limits, extractor=extractor, **knobs)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -732,6 +736,7 @@ class Policy:
             "limits": {name: list(bound) if isinstance(bound, tuple) else bound for name, bound in self.limits.items()},
             "overrides": list(self.overrides),
             **{knob: getattr(self, knob) for knob in KNOBS},
+            **({} if self.extractor is None else {"extractor": self.extractor.to_json()}),
         }
 
     @classmethod
@@ -752,6 +757,7 @@ class Policy:
         return cls(
             name=plain["name"],
             limits=limits,
+            extractor=Extractor.from_json(plain["extractor"]) if "extractor" in plain else None,
             **{knob: plain[knob] for knob in KNOBS},
         )
 

@@ -43,6 +43,10 @@ def report_schema() -> dict[str, Any]:
             **{knob: {"type": "number"} for knob in KNOBS},
         }
     )
+    policy["properties"]["extractor"] = {  # only where a user gave one
+        "type": "object",
+        "description": "a user's own network: its kind, SHA-256, and how pictures are put to it",
+    }
     column = _object(
         {
             "name": {"type": "string"},

@@ -235,6 +235,8 @@ def _making(report: Report, provenance: Provenance | None, *, private: bool) -> 
         if provenance is not None and provenance.model.best is not None:
             lines.append(("Best loss", f"{words.signed(provenance.model.best, 4)} {provenance.model.loss_unit}"))
     lines.append(("Policy", report.policy.name + (", changed (below)" if report.policy.overrides else "")))
+    if report.policy.extractor is not None:
+        lines.append(("Own features", f"of a network given by the user: {report.policy.extractor.words}"))
     code = code_version()
     revision = f", revision {code['revision'][:12]}" if code["revision"] else ""
     lines.append(("Code", f"understudy {code['understudy'] or 'unknown'}{revision}"))

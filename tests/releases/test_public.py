@@ -122,3 +122,10 @@ def test_a_spec_keeps_its_settings_and_loses_its_secrets() -> None:
         "description": "from x see there",
         "api_key": PRIVATE,
     }
+
+
+def test_an_extractor_is_named_by_kind_and_sha256_and_not_by_its_path() -> None:
+    extractor = {"kind": "dino_vit", "path": "/home/ann/secret.pth", "sha256": "0" * 64, "size": [98, 98]}
+    public = public_spec({"policy": {"preset": "strict", "extractor": extractor}})
+    wanted = {name: value for name, value in extractor.items() if name != "path"}
+    assert public == {"policy": {"preset": "strict", "extractor": wanted}}

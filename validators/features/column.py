@@ -12,10 +12,12 @@ import pandas as pd
 
 from sources.dataset import Dataset
 from sources.randomness import derive
+from validators.features.own_space import OWN, OwnSpace
 from validators.features.pictures import CHUNK, shrunk
 
 if TYPE_CHECKING:
     from validators.features.networks import Trained
+    from validators.features.own import OwnNetwork
 
 RANDOM = "random"
 SELF_SUPERVISED = "self-supervised"
@@ -41,10 +43,13 @@ class PictureColumn:
         learnt: the rows that the networks are trained on; they must not be judged by them.
         seed: of everything that is drawn.
         steps: of training of each network.
+        own: a user's own network, or None.
 
     """
 
-    def __init__(self, name: str, learnt: Dataset, *, seed: int, steps: int = STEPS) -> None:
+    def __init__(
+        self, name: str, learnt: Dataset, *, seed: int, steps: int = STEPS, own: "OwnNetwork | None" = None
+    ) -> None:
         """Keep the rows; nothing is computed yet."""
         self.name = name
         self.learnt = learnt
@@ -54,6 +59,7 @@ class PictureColumn:
         self._kept: dict[tuple[str, int], tuple[Dataset, np.ndarray]] = {}
         self._networks: dict[str, tuple[Trained, np.ndarray, np.ndarray]] = {}
         self._scale: tuple[np.ndarray, np.ndarray] | None = None
+        self._own = None if own is None else OwnSpace(own, self.raw(learnt), seed=self._seed)
 
     @property
     def extractors(self) -> tuple[str, ...]:
@@ -61,6 +67,11 @@ class PictureColumn:
         if len(self.learnt) < FEWEST_LEARNT:
             return (RANDOM,)
         return (RANDOM, SELF_SUPERVISED, SUPERVISED) if self.classes else (RANDOM, SELF_SUPERVISED)
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Return the names of all networks: `extractors`, and `own` where a user gave one."""
+        return self.extractors if self._own is None else (*self.extractors, OWN)
 
     def raw(self, dataset: Dataset) -> np.ndarray:
         """Return the pictures of a dataset's rows as they are (uint8 or uint16 N H W C)."""
@@ -79,6 +90,13 @@ class PictureColumn:
     def features(self, dataset: Dataset, extractor: str) -> np.ndarray:
         """Return the features of a dataset's rows by one of `extractors`, standardised on `learnt` (float32 N F)."""
         return self._once(extractor, dataset, lambda: self._features(dataset, extractor))
+
+    def features_at(self, dataset: Dataset, space: str, rows: np.ndarray) -> np.ndarray:
+        """Return the features of the rows at the positions `rows` (int64 M) by one of `spaces` (float32 M F)."""
+        if space != OWN:
+            return np.asarray(self.features(dataset, space)[rows])
+        assert self._own is not None
+        return self._own.features(dataset, self.raw(dataset), rows)
 
     def probabilities(self, dataset: Dataset, column: str) -> np.ndarray:
         """Return how probable the supervised network finds each of `classes[column]` (float32 N K)."""

@@ -25,7 +25,12 @@ THIRDS_OF_TRAIN = (
 def features_of(evidence: Evidence, *, seed: int) -> Features | None:
     """Return the features of the pictures in `evidence`, or None where the schema has no image column.
 
-    Nothing is computed before it is asked for. The same rows and seed give the same features.
+    Nothing is computed before it is asked for, but the extractor that the policy names is opened. The same rows
+    and seed give the same features.
+
+    Raises:
+        ValidatorInputError: the file of that extractor is missing, or another one.
+
     """
     names = [column.name for column in evidence.schema.columns if column.kind == "image"]
     if not names:
@@ -39,8 +44,13 @@ def features_of(evidence: Evidence, *, seed: int) -> Features | None:
     elif learnt is None or len(learnt) < FEWEST_LEARNT:
         learnt, holdout = _cut(holdout, key, 2, rng)
         caveat = HALF_OF_HOLDOUT
+    own = None
+    if evidence.policy.extractor is not None:
+        from validators.features.own import load  # noqa: PLC0415 - torch is loaded when pictures are judged
+
+        own = load(evidence.policy.extractor)
     return Features(
-        columns=tuple(PictureColumn(name, learnt, seed=seed) for name in names),
+        columns=tuple(PictureColumn(name, learnt, seed=seed, own=own) for name in names),
         train=train,
         holdout=holdout,
         synthetic=evidence.synthetic,

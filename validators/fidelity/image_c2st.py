@@ -1,9 +1,10 @@
 """C2ST of pictures: can they be told from real ones by their features, their pixels, or their nearest neighbour?
 
-A linear discriminant with squares reads the features of all networks, and the pixels, in folds: half is chance, one
-is perfect. The nearest-neighbour test (Schilling 1986; Lopez-Paz and Oquab 2017) asks for each picture of the synthetic
-and the training rows together whether its nearest neighbour is of its own side: over half where they differ, and under
-half where they are too good, because the neighbour of a copy is its original on the other side.
+A linear discriminant with squares reads, each by themselves, the features of all networks made here, those of a user's
+own, and the pixels, in folds: half is chance, one is perfect. The nearest-neighbour test (Schilling 1986; Lopez-Paz and
+Oquab 2017) asks for each picture of the synthetic and the training rows together whether its nearest neighbour is of
+its own side: over half where they differ, and under half where they are too good, because the neighbour of a copy is
+its original on the other side.
 
 What it cannot see: which pictures are wrong; fine texture of pictures over `MAX_SIDE` pixels (see `image_sharpness`).
 
@@ -17,6 +18,7 @@ import numpy as np
 from sources.dataset import Dataset
 from validators.evidence import Evidence
 from validators.features.column import RANDOM, SELF_SUPERVISED, PictureColumn
+from validators.features.own_space import OWN
 from validators.features.pictures import within
 from validators.fidelity.image_rows import PictureRows, picture_rows, too_few_pictures
 from validators.fidelity.trees import folds
@@ -26,6 +28,8 @@ from validators.privacy.neighbours import nearest
 from validators.statistics.intervals import gate_ends
 from validators.statistics.ranking import auc_variance, placements
 
+KINDS = ("features, against holdout", "pixels, against holdout", "neighbours, against train")
+BY_OWN = "own features, against holdout"
 NUM_FOLDS = 5
 MAX_PIXELS = 800
 """Numbers of a picture that the discriminant reads; larger ones are averaged down to it."""
@@ -48,7 +52,7 @@ def image_c2st(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
     names = {
         column.name: [
             f"{kind}{'' if len(of.columns) == 1 else f' of {column.name!r}'}"
-            for kind in ("features, against holdout", "pixels, against holdout", "neighbours, against train")
+            for kind in (*KINDS, *([BY_OWN] if OWN in column.spaces else []))
         ]
         for column in of.columns
     }
@@ -61,12 +65,17 @@ def image_c2st(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
     subjects = sum(map(len, names.values()))
     found = []
     for column in of.columns:
-        by_features, by_pixels, by_neighbour = names[column.name]
+        by_features, by_pixels, by_neighbour, *by_own = names[column.name]
         by_both = {by_features: _features, by_pixels: _pixels}
         for subject, what in by_both.items():
             auc = cross_fitted_auc(what(column, of.synthetic, synthetic), what(column, of.holdout, real), rng)
             found.append(_told(evidence, rows, subject, auc, n=most, subjects=subjects))
         found.append(_neighbours(evidence, rows, column, by_neighbour, subjects))
+        for subject in by_own:
+            _, holdout, made = rows.parts(column, OWN)
+            n = min(len(holdout), len(made))
+            auc = cross_fitted_auc(made[:n], holdout[:n], rng)
+            found.append(_told(evidence, rows, subject, auc, n=n, subjects=subjects))
     return found
 
 
@@ -110,7 +119,7 @@ def own_side_share(first: np.ndarray, second: np.ndarray) -> tuple[float, float]
 
 
 def _features(column: PictureColumn, dataset: Dataset, kept: np.ndarray) -> np.ndarray:
-    """Return the features of all networks of the rows at `kept` (float32 N F)."""
+    """Return the features of all networks made here of the rows at `kept` (float32 N F)."""
     return np.concatenate([column.features(dataset, extractor)[kept] for extractor in column.extractors], axis=1)
 
 
