@@ -6,7 +6,8 @@
 Each draw cuts a set of pictures anew into train, holdout, reference and fresh ones (`benchmarks/known_pictures.py`).
 Every judgement is one line of the output, which a second call with the same arguments continues. Kinds that hold
 memorised pictures tell how many of them were found and how many others were taken for such. `--privacy` runs the judges
-of privacy alone, which need no network: for the recall at many seeds.
+of privacy alone, which need no network: for the recall at many seeds. `--together 0.01` plants a hundredth of every
+disguise at once, for the recall of each in one judgement.
 """
 
 import argparse
@@ -25,7 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np  # noqa: E402 - the threads' policy must be set first
 import pandas as pd  # noqa: E402
-from known_pictures import KINDS, PictureDraw, Pictures, drawn, population  # noqa: E402
+from known_pictures import KINDS, PictureDraw, Pictures, drawn, leaked_together, population  # noqa: E402
 
 from sources.dataset import Dataset  # noqa: E402
 from sources.schema import Column, Schema  # noqa: E402
@@ -37,6 +38,7 @@ from validators.policy import Policy  # noqa: E402
 from validators.registry import VALIDATORS, Validator  # noqa: E402
 
 PRIVACY = ("privacy.image_matches", "privacy.image_copies")
+LEAK = KINDS["1% exact"]
 
 
 def evidence_of(draw: PictureDraw, made: Pictures) -> Evidence:
@@ -85,11 +87,23 @@ def judged(draw: PictureDraw, made: Pictures, seed: int, validators: Mapping[str
         "memorised": len(memorised),
         "found": int(np.isin(memorised, positions).sum()),
         "others": int((~made.memorised[positions]).sum()),
+        "positions": positions.tolist(),
         "natural": matches.detail.get("natural_pairs"),
         "p": matches.value,
         "seconds": round(time.perf_counter() - started, 1),
         "timings_s": {name: s for name, s in report.timings_s.items() if s > 1},
     }
+
+
+TOGETHER = "of each disguise at once"
+
+
+def recalls(draw: PictureDraw, share: float, seed: int, validators: Mapping[str, Validator]) -> dict[str, Any]:
+    """Return what `judged` tells of pictures with copies in every disguise, and how many of each were found."""
+    made, places = leaked_together(draw, share, np.random.default_rng([seed, 2]))
+    line = judged(draw, made, seed, validators)
+    found = {name: [int(np.isin(at, line["positions"]).sum()), len(at)] for name, at in places.items()}
+    return {"kind": f"{share:.1%} {TOGETHER}", "pictures": len(made.images), "by_disguise": found} | line
 
 
 def right(line: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -131,7 +145,22 @@ def summary(lines: list[dict[str, Any]]) -> None:
     if rogues:
         refused, reasons = np.mean(rogues, axis=0)
         print(f"\nRogues: {len(rogues)} runs, refused {refused:.1%}, for the right reason {reasons:.1%}.")
-    _fresh([line for line in lines if KINDS[line["kind"]].must == "pass"])
+    _fresh([line for line in lines if KINDS.get(line["kind"], LEAK).must == "pass"])
+    _recalls([line for line in lines if TOGETHER in line["kind"]])
+
+
+def _recalls(lines: list[dict[str, Any]]) -> None:
+    if not lines:
+        return
+    names = list(lines[0]["by_disguise"])
+    print(f"\n| copies | runs | others | {' | '.join(names)} |\n|---|---|---|" + "---|" * len(names))
+    by_kind = defaultdict(list)
+    for line in lines:
+        by_kind[f"{line['set']}, {line['kind']}"].append(line)
+    for kind, own in sorted(by_kind.items()):
+        totals = [np.sum([line["by_disguise"][name] for line in own], axis=0) for name in names]
+        shares = " | ".join(f"{found} of {num} ({found / num:.1%})" for found, num in totals)
+        print(f"| {kind} | {len(own)} | {sum(line['others'] for line in own)} | {shares} |")
 
 
 def _fresh(lines: list[dict[str, Any]]) -> None:
@@ -166,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-1", help="first-last")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--privacy", action="store_true")
+    parser.add_argument("--together", type=float, nargs="*", default=[], help="shares of each disguise, at once")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--summary", type=Path, nargs="+")
     args = parser.parse_args()
@@ -176,6 +206,15 @@ def main() -> None:
     known = args.out.read_text().splitlines() if args.out and args.out.exists() else []
     done = {(line["set"], line["seed"], line["kind"]) for line in map(json.loads, known)}
     first, last = (int(end) for end in args.seeds.split("-"))
+
+    def told(line: dict[str, Any]) -> None:
+        line.pop("positions")
+        if args.out:
+            with args.out.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        else:
+            print(json.dumps(line)[:400], flush=True)
+
     for seed in range(first, last + 1):
         for given in args.data:
             name, _, folder = given.partition("=")
@@ -185,12 +224,10 @@ def main() -> None:
                     continue
                 made = KINDS[kind].make(draw, np.random.default_rng([seed, 1]))
                 line = {"set": name, "kind": kind, "seed": seed, "pictures": len(made.images)}
-                text = json.dumps(line | judged(draw, made, seed, validators))
-                if args.out:
-                    with args.out.open("a") as file:
-                        file.write(text + "\n")
-                else:
-                    print(text[:400], flush=True)
+                told(line | judged(draw, made, seed, validators))
+            for share in args.together:
+                if (name, seed, f"{share:.1%} {TOGETHER}") not in done:
+                    told({"set": name, "seed": seed} | recalls(draw, share, seed, validators))
 
 
 if __name__ == "__main__":

@@ -199,6 +199,22 @@ def leaked(disguise: Disguise, share: float) -> PictureRogue:
     return make
 
 
+def leaked_together(
+    draw: PictureDraw, share: float, rng: np.random.Generator
+) -> tuple[Pictures, Mapping[str, np.ndarray]]:
+    """Return fresh pictures of which `share` in each disguise are pictures of train, and where those of each are."""
+    num = round(share * len(draw.fresh.images))
+    taken, place = (
+        rng.choice(len(part.images), (len(DISGUISES), num), replace=False) for part in (draw.train, draw.fresh)
+    )
+    images, labels = draw.fresh.images.copy(), draw.fresh.labels.copy()
+    for (_, disguise), own, at in zip(DISGUISES.items(), taken, place, strict=True):
+        images[at], labels[at] = disguise(draw.train.images[own], rng), draw.train.labels[own]
+    memorised = np.zeros(len(images), dtype=bool)
+    memorised[place] = True
+    return Pictures(images=images, labels=labels, memorised=memorised), dict(zip(DISGUISES, place, strict=True))
+
+
 # Unfaithful pictures, made of fresh ones.
 
 

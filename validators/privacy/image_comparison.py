@@ -16,16 +16,16 @@ from validators.privacy.excess_matches import (
     nearest_of_entities,
     tail,
     tolerant_share,
-    upper_tail,
 )
 from validators.privacy.image_law import EXPECTED, TINY, UNKNOWN, Law, law_of
-from validators.privacy.image_search import Found, Spaces, nearest_still, search, spaces_of
+from validators.privacy.image_search import Found, Spaces, nearest_moved, nearest_still, search, spaces_of
 from validators.privacy.image_views import canonical
 from validators.privacy.real_rows import RealRows
 
 WITNESS = 0.1
-"""The weight of the contrast with real pictures where the law of distances speaks for copies as well. Fresh pictures
-of a collection full of natural duplicates are then refused with this multiple of the limit's error at most."""
+"""The weight of the contrasts with real pictures where the law of distances speaks for copies as well. Fresh pictures
+of a collection full of natural duplicates are then refused with the limit's error over this at most: half of it for
+each of the two contrasts."""
 
 MAX_PAIRS = 4e8
 """About a minute of two cores; beyond it train and fresh pictures are thinned alike, as `image_leak` then tells."""
@@ -47,7 +47,8 @@ class Comparison:
         found: the nearest synthetic pictures; distances are in units of `scale`, for chance comes nearer where pictures
             lie dense (the digit 1).
         still, moved: the laws of both distances.
-        natural: pairs of real pictures that are as near as a match.
+        natural: pairs of real pictures that are as near as a match, as they stand or mirrored.
+        natural_any: training pictures that a fresh one matches in any way, moved too.
 
     """
 
@@ -61,6 +62,7 @@ class Comparison:
     still: Law
     moved: Law
     natural: int
+    natural_any: int
 
     @property
     def rank(self) -> np.ndarray:
@@ -90,7 +92,8 @@ class Evidences:
         by_law, by_nature: of more matches than the law of distances has, and than real pictures have among themselves.
         train, fresh: real pictures (entities) that are matched.
         expected: of train by chance.
-        natural: pairs of fresh and synthetic pictures, and of real ones, that are as near as a match.
+        natural: pairs of fresh and synthetic pictures, of two real ones as they stand, and of fresh ones and those of
+            train if one is moved, that are as near as a match.
 
     """
 
@@ -129,7 +132,10 @@ def compared_pictures(pictures: np.ndarray, synthetic: np.ndarray, real: RealRow
         moved=found.moved / scale,
         still_pairs=found.still_pairs / scale[:, None],
     )
-    still = law_of(found.still, real.is_train)
+    still, moved = law_of(found.still, real.is_train), law_of(found.moved, real.is_train)
+    gap, train, fresh = others[1] / scale[:, None], np.flatnonzero(real.is_train), np.flatnonzero(~real.is_train)
+    fresh_like = (is_match(still, gap[train]) & ~real.is_train[others[0][train]]).any(axis=1)
+    moved_like = is_match(moved, nearest_moved(pictures[train], pictures[fresh], spaces)[0] / scale[train])
     return Comparison(
         real=real,
         rows=rows,
@@ -139,8 +145,9 @@ def compared_pictures(pictures: np.ndarray, synthetic: np.ndarray, real: RealRow
         scale=scale,
         found=found,
         still=still,
-        moved=law_of(found.moved, real.is_train),
-        natural=_natural(others[0], others[1] / scale[:, None], still, real),
+        moved=moved,
+        natural=_natural(others[0], gap, still, real),
+        natural_any=int((fresh_like | moved_like).sum()),
     )
 
 
@@ -170,15 +177,16 @@ def weighed(comparison: Comparison, still: np.ndarray, moved: np.ndarray) -> Evi
     Entities count once, with the nearest of their pictures.
     """
     real = comparison.real
-    (still, moved, expected), is_train = nearest_of_entities(
-        [still, moved, expected_of(comparison, still, moved)], real.is_train, real.entities
+    own, either = CLASSES * comparison.still.expected(still), expected_of(comparison, still, moved)
+    (still, moved, own, either), is_train = nearest_of_entities(
+        [still, moved, own, either], real.is_train, real.entities
     )
     first = min((tail(distance, is_train, THRESHOLDS) for distance in (still, moved)), key=lambda one: one.p)
-    matched = expected <= EXPECTED
-    train, fresh = int((matched & is_train).sum()), int((matched & ~is_train).sum())
+    train, fresh = (int((either[part] <= EXPECTED).sum()) for part in (is_train, ~is_train))
+    still_train, still_fresh = (int((own[part] <= EXPECTED).sum()) for part in (is_train, ~is_train))
     by_law = float(stats.poisson.sf(train - 1, EXPECTED))
-    natural = comparison.natural + fresh
-    by_nature = upper_tail(train, train + natural, natural_share(comparison))
+    natural, natural_any = comparison.natural + still_fresh, comparison.natural_any + fresh
+    by_nature = float(np.min(_by_nature(comparison, (still_train, natural), (train, natural_any))))
     return Evidences(
         p=together(CLASSES * first.p, by_law, by_nature),
         tail=first,
@@ -187,7 +195,7 @@ def weighed(comparison: Comparison, still: np.ndarray, moved: np.ndarray) -> Evi
         train=train,
         fresh=fresh,
         expected=(train + fresh) * float(is_train.mean()),
-        natural=natural,
+        natural=natural + natural_any - still_fresh,
     )
 
 
@@ -204,22 +212,44 @@ def fewest_seen(comparison: Comparison, level: float) -> int | None:
     if comparison.still is UNKNOWN:
         return None
     counts = np.arange(1, 10_001)
-    natural = comparison.natural + int((comparison.expected[~comparison.real.is_train] <= EXPECTED).sum())
+    fresh = ~comparison.real.is_train
+    either = expected_of(comparison, comparison.found.still, comparison.found.moved)
+    natural = comparison.natural + int(is_match(comparison.still, comparison.found.still[fresh]).sum())
+    natural_any = comparison.natural_any + int((either[fresh] <= EXPECTED).sum())
     by_law = stats.poisson.sf(counts - 1, EXPECTED)
-    by_nature = stats.binom.sf(counts - 1, counts + natural, natural_share(comparison))
+    by_nature = _by_nature(comparison, (counts, natural), (counts, natural_any)).min(axis=0)
     refused = 2 * np.maximum(by_law, WITNESS * by_nature) < level
     return int(counts[refused.argmax()]) if refused.any() else None
 
 
-def natural_share(comparison: Comparison) -> float:
-    """Return the chance that a pair of equal pictures is of train and synthetic, not with fresh or of real ones."""
-    num_train, num_real, num_synthetic = (
-        int(comparison.real.is_train.sum()),
-        len(comparison.pictures),
-        len(comparison.synthetic),
+def _by_nature(
+    comparison: Comparison, still: tuple[np.ndarray | int, int], either: tuple[np.ndarray | int, int]
+) -> np.ndarray:
+    """Return how probable so many matches of train are where real pictures match each other as often: two contrasts.
+
+    Args:
+        comparison: whose pictures they are.
+        still: matches of train that were not moved, and such pairs of fresh and synthetic or of two real pictures.
+        either: matches of train of any kind, and such pairs of fresh pictures with synthetic ones or those of train.
+
+    Returns:
+        The upper tails of both (float 2 ...).
+
+    """
+    num_train, num_synthetic = int(comparison.real.is_train.sum()), len(comparison.synthetic)
+    num_real = len(comparison.pictures)
+    num_fresh = num_real - num_train
+    judged = num_train * num_synthetic
+    others = (
+        num_fresh * num_synthetic + math.comb(num_real, 2),
+        num_fresh * num_synthetic + num_fresh * num_train,
     )
-    others = (num_real - num_train) * num_synthetic + math.comb(num_real, 2)
-    return tolerant_share(num_train * num_synthetic, others)
+    return np.array(
+        [
+            stats.binom.sf(np.asarray(count) - 1, np.asarray(count) + natural, tolerant_share(judged, pairs))
+            for (count, natural), pairs in zip((still, either), others, strict=True)
+        ]
+    )
 
 
 def _natural(candidates: np.ndarray, gap: np.ndarray, law: Law, real: RealRows) -> int:

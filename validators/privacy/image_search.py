@@ -1,8 +1,9 @@
 """The nearest synthetic picture of each real one: as it stands or mirrored, and moved, cropped or enlarged.
 
 Three steps, each on fewer pairs with more detail. *Coarse*: every real picture against every synthetic one on grids of
-six cells a side, in all windows; the few nearest are kept. *Finer*: these on eight cells, in hundreds of windows.
-*Full*: on the pictures' own grid; pairs that were not moved all of them, moved ones the nearest alone.
+six cells a side, in a hundred windows; the few nearest are kept. *Finer*: these on eight cells, in hundreds of windows.
+*Full*: on the pictures' own grid; pairs that were not moved all of them, of moved ones the nearest alone, put on top of
+each other by least squares (`image_registration`).
 
 Two distances come out for each real picture, for their laws differ: `still` and `moved`, 1 - cosine of descriptors.
 """
@@ -10,19 +11,20 @@ Two distances come out for each real picture, for their laws differ: `still` and
 # N real pictures, M synthetic pictures, K candidates of each real picture, D components, G windows
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from validators.privacy.image_views import Space, Window, described, sampled, sampled_each, space_of, windows
+from validators.privacy.image_registration import middle_of, registered
+from validators.privacy.image_views import Space, Window, described, sampled, sampled_all, space_of, windows
 
-CANDIDATES = 8
-"""Synthetic pictures that are kept for each real one and each class of views: of the cropped copies of MNIST and
-Fashion-MNIST the original's place is among these for about nine in ten."""
+CANDIDATES, MOVED_CANDIDATES = 8, 48
+"""Synthetic pictures that are kept for each real one, plain and moved: of 10,000 pictures of MNIST and Fashion-MNIST, a
+moved copy of the real one is among these always, and a cropped one 99 times in a hundred."""
 
 MIDDLE = 13 / 14
 """The part of a synthetic picture that is compared where it may have been moved: its margin may be made up."""
@@ -32,22 +34,16 @@ REACH = 1 / 14
 
 COARSE, FINER, FULL = 6, 8, 24
 COMPONENTS = {COARSE: 24, FINER: 64, FULL: 160}
-COARSE_WINDOWS = windows((1.0, 0.93, 0.85), MIDDLE, (3, 3, 4), REACH)
+COARSE_WINDOWS = windows((1.0, 0.94, 0.88, 0.82), MIDDLE, (5, 4, 5, 6), REACH)
 FINER_WINDOWS = windows((1.0, 0.96, 0.92, 0.88, 0.84, 0.8), MIDDLE, (5, 4, 5, 6, 7, 8), REACH)
 WHOLE = Window(top=0.0, left=0.0, share=1.0)
 MIRRORED = Window(top=0.0, left=0.0, share=1.0, mirrored=True)
 INNER = Window(top=(1 - MIDDLE) / 2, left=(1 - MIDDLE) / 2, share=MIDDLE)
 
-STEPS: tuple[float, ...] = (0.02, 0.01, 0.005)
-"""By so much, in shares of the side, a pair's place is moved and scaled when it is sought in full: half a pixel of 28
-and less."""
-
-DIRECTIONS = list(product((0.0, -1.0, 1.0), repeat=3))
-
 FULL_SHARE, FULL_LEAST = 0.2, 400
 """The real pictures nearest in the finer step whose moved pair is looked at in full: laws are read off their tail."""
 
-BLOCK_ROWS, BLOCK_COLUMNS = 256, 2048
+BLOCK_ROWS, BLOCK_COLUMNS, FINER_ROWS = 256, 2048, 64
 """A block of scores is 2 MiB of float32: it stays in the cache of a core."""
 
 
@@ -80,15 +76,11 @@ class Spaces:
 
 def spaces_of(real: np.ndarray) -> Spaces:
     """Return the spaces over real pictures (float32 N C H W), all parts alike."""
-    return Spaces(
-        **{
-            name: {
-                cells: space_of(sampled(real, window, grid_of(real, cells)), COMPONENTS[cells])
-                for cells in (COARSE, FINER, FULL)
-            }
-            for name, window in (("whole", WHOLE), ("middle", INNER))
-        }
+    whole, middle = (
+        {cells: space_of(sampled(real, view, grid_of(real, cells)), COMPONENTS[cells]) for cells in sizes}
+        for view, sizes in ((WHOLE, (COARSE, FINER, FULL)), (INNER, (COARSE, FINER)))
     )
+    return Spaces(whole=whole, middle=middle | {FULL: space_of(middle_of(real), COMPONENTS[FULL])})
 
 
 def grid_of(pictures: np.ndarray, cells: int) -> tuple[int, int]:
@@ -109,11 +101,7 @@ def search(real: np.ndarray, synthetic: np.ndarray, spaces: Spaces) -> Found:
     num = min(CANDIDATES, len(synthetic))
     still = nearest_still(real, synthetic, spaces, num)
     best = still[1].argmin(axis=1)
-    candidates = _coarse(real, synthetic, spaces.middle[COARSE], COARSE_WINDOWS, INNER, num=num)
-    gap, chosen, window = _finer(real, synthetic, spaces.middle[FINER], candidates)
-    kept = np.argsort(gap, kind="stable")[: max(FULL_LEAST, round(FULL_SHARE * len(real)))]
-    moved = np.full(len(real), np.inf)
-    moved[kept] = moved_pairs(real[kept], synthetic[chosen[kept]], spaces.middle[FULL], window[kept])
+    moved, chosen = nearest_moved(real, synthetic, spaces)
     return Found(
         still=still[1][np.arange(len(real)), best],
         moved=moved,
@@ -121,6 +109,17 @@ def search(real: np.ndarray, synthetic: np.ndarray, spaces: Spaces) -> Found:
         still_candidates=still[0],
         moved_candidate=chosen,
     )
+
+
+def nearest_moved(real: np.ndarray, synthetic: np.ndarray, spaces: Spaces) -> tuple[np.ndarray, np.ndarray]:
+    """Return each real picture's distance to the nearest moved one, as `Found.moved`, and which that is (int N)."""
+    num = min(MOVED_CANDIDATES, len(synthetic))
+    candidates = _coarse(real, synthetic, spaces.middle[COARSE], COARSE_WINDOWS, INNER, num=num)
+    gap, chosen, window = _finer(real, synthetic, spaces.middle[FINER], candidates)
+    kept = np.argsort(gap, kind="stable")[: max(FULL_LEAST, round(FULL_SHARE * len(real)))]
+    moved = np.full(len(real), np.inf)
+    moved[kept] = moved_pairs(real[kept], synthetic[chosen[kept]], spaces.middle[FULL], window[kept])
+    return moved, chosen
 
 
 def nearest_still(
@@ -153,37 +152,33 @@ def nearest_still(
 
 
 def moved_pairs(real: np.ndarray, synthetic: np.ndarray, space: Space, window: np.ndarray) -> np.ndarray:
-    """Return the distances in full of aligned pairs (float32 N C H W each), the real ones moved as fits best (float N).
+    """Return the distances of aligned pairs (float32 N C H W each), the real ones put where they fit best (float N).
 
     Args:
         real: one of each pair.
         synthetic: the other.
         space: of middles, in full.
-        window: position in `FINER_WINDOWS` from which each pair's place is sought, in ever smaller steps (int N).
+        window: position in `FINER_WINDOWS` from which each pair's place is sought (int N).
 
     """
-    grid = grid_of(real, FULL)
-    base = described(sampled(synthetic, INNER, grid), space)
-    place = np.array([(one.top, one.left, one.share) for one in FINER_WINDOWS])[window]
-    place[:, :2] += place[:, 2:] / 2  # the middle of the window, about which it grows
-    best = np.full(len(real), -1.0)
-    for step in STEPS:
-        start = place.copy()
-        for direction in DIRECTIONS:
-            tried = start + step * np.array(direction)
-            corner = tried[:, :2] - tried[:, 2:] / 2
-            query = described(sampled_each(real, corner[:, 0], corner[:, 1], tried[:, 2], grid), space)
-            cosine = np.einsum("nd,nd->n", query, base)
-            better = cosine > best
-            best[better], place[better] = cosine[better], tried[better]
-    return np.asarray(np.maximum(1 - best, 0.0))
+    start = np.array([(one.top, one.left, one.share) for one in FINER_WINDOWS])[window]
+
+    def of_rows(first: int) -> np.ndarray:
+        rows = slice(first, first + BLOCK_ROWS)
+        corner, share = start[rows, :2], start[rows, 2]
+        shown = registered(real[rows], synthetic[rows], corner + share[:, None] / 2, share / MIDDLE)
+        pair = (described(one, space) for one in (shown, middle_of(synthetic[rows])))
+        return np.asarray(np.einsum("nd,nd->n", *pair))
+
+    cosine = np.concatenate([np.zeros(0), *_beside(of_rows, range(0, len(real), BLOCK_ROWS))])
+    return np.asarray(np.maximum(1 - cosine, 0.0))
 
 
 def _coarse(
     real: np.ndarray,
     synthetic: np.ndarray,
     space: Space,
-    views: "tuple[Window, ...] | list[Window]",
+    views: Sequence[Window],
     middle: Window,
     *,
     num: int,
@@ -195,15 +190,24 @@ def _coarse(
 
     def of_rows(start: int) -> np.ndarray:
         rows = slice(start, start + BLOCK_ROWS)
-        queries = [described(sampled(real[rows], view, grid), space) for view in views]
+        queries = _views(real[rows], views, grid, space).transpose(1, 0, 2)
         own = None if own_position is None else own_position[rows]
         return _highest(queries, base, num, own)
 
     return np.concatenate([np.zeros((0, num), np.int64), *_beside(of_rows, range(0, len(real), BLOCK_ROWS))])
 
 
-def _highest(queries: list[np.ndarray], base: np.ndarray, num: int, own: np.ndarray | None) -> np.ndarray:
-    """Return the `num` columns of `base` (D M) with the highest product over the views of each row (G times N D)."""
+def _views(real: np.ndarray, views: Sequence[Window], grid: tuple[int, int], space: Space) -> np.ndarray:
+    """Return the descriptors of all windows of real pictures: float32 N G D."""
+    if any(view.mirrored for view in views):
+        return np.stack([described(sampled(real, view, grid), space) for view in views], axis=1)
+    seen = sampled_all(real, views, grid)
+    vectors = described(seen.reshape(-1, *seen.shape[2:]), space)
+    return vectors.reshape(*seen.shape[:2], vectors.shape[1])
+
+
+def _highest(queries: np.ndarray, base: np.ndarray, num: int, own: np.ndarray | None) -> np.ndarray:
+    """Return the `num` columns of `base` (D M) with the highest product over the views of each row (float32 G N D)."""
     rows = np.arange(len(queries[0]))
     best, place = np.zeros((len(rows), 0), np.float32), np.zeros((len(rows), 0), np.int64)
     for first in range(0, base.shape[1], BLOCK_COLUMNS):
@@ -236,19 +240,15 @@ def _finer(
     base = described(sampled(synthetic, INNER, grid), space)
 
     def of_rows(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rows = slice(start, start + BLOCK_ROWS)
-        some, own = real[rows], base[candidates[rows]]
-        best, chosen, place = np.full(len(some), -2.0), np.zeros(len(some), np.int64), np.zeros(len(some), np.int64)
-        for position, window in enumerate(FINER_WINDOWS):
-            query = described(sampled(some, window, grid), space)
-            cosine = (own @ query[:, :, None])[:, :, 0]
-            nearest = cosine.argmax(axis=1)
-            value = cosine[np.arange(len(some)), nearest]
-            better = value > best
-            best[better], chosen[better], place[better] = value[better], nearest[better], position
-        return 1 - best, candidates[rows][np.arange(len(some)), chosen], place
+        rows = slice(start, start + FINER_ROWS)
+        query = _views(real[rows], FINER_WINDOWS, grid, space)
+        cosine = (base[candidates[rows]] @ query.transpose(0, 2, 1)).reshape(len(query), -1)
+        best = cosine.argmax(axis=1)
+        chosen, place = np.divmod(best, query.shape[1])
+        each = np.arange(len(query))
+        return 1 - cosine[each, best].astype(float), candidates[rows][each, chosen], place
 
-    blocks = _beside(of_rows, range(0, len(real), BLOCK_ROWS))
+    blocks = _beside(of_rows, range(0, len(real), FINER_ROWS))
     gap, chosen, window = (np.concatenate(part) for part in zip(*blocks, strict=True))
     return gap, chosen, window
 

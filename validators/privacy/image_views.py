@@ -13,6 +13,7 @@ What it cannot see: rotations; crops of less than three quarters; a picture put 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy import linalg
@@ -84,14 +85,26 @@ def sampled(pictures: np.ndarray, window: Window, grid: tuple[int, int]) -> np.n
     return np.ascontiguousarray(rows @ pictures @ columns.T)
 
 
-def sampled_each(
-    pictures: np.ndarray, top: np.ndarray, left: np.ndarray, share: np.ndarray, grid: tuple[int, int]
-) -> np.ndarray:
-    """Return an own window of each picture (float32 N C H W): float32 N C P Q, of `Window`'s numbers (float N each)."""
-    height, width = pictures.shape[2:]
-    rows = sampling(grid[0], height, top, share)[:, None]
-    columns = sampling(grid[1], width, left, share)[:, None]
-    return np.asarray(rows @ pictures @ columns.transpose(0, 1, 3, 2))
+def sampled_all(pictures: np.ndarray, views: Sequence[Window], grid: tuple[int, int]) -> np.ndarray:
+    """Return many windows of each picture (float32 N C H W), as `windows` gives them: float32 N G C P Q.
+
+    Windows of one share are all combinations of some tops with some lefts: two matrices make all of them at once.
+    """
+    num, channels, height, width = pictures.shape
+    found = []
+    for share in dict.fromkeys(view.share for view in views):
+        tops, lefts = (
+            list(dict.fromkeys(getattr(view, end) for view in views if view.share == share)) for end in ("top", "left")
+        )
+        assert [(view.top, view.left) for view in views if view.share == share] == list(product(tops, lefts))
+        rows, columns = (
+            sampling(cells, length, np.array(starts), np.full(len(starts), share)).reshape(-1, length)
+            for cells, length, starts in ((grid[0], height, tops), (grid[1], width, lefts))
+        )
+        along = (pictures.reshape(-1, width) @ columns.T).reshape(num, channels, height, -1)
+        cells = (rows @ along).reshape(num, channels, len(tops), grid[0], len(lefts), grid[1])
+        found.append(cells.transpose(0, 2, 4, 1, 3, 5).reshape(num, -1, channels, *grid))
+    return np.concatenate(found, axis=1)
 
 
 def sampling(cells: int, length: int, start: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -62,6 +62,27 @@ def test_pictures_that_real_rows_repeat_are_no_leak() -> None:
     assert found["image_matches"].status is not Status.FAIL
 
 
+@pytest.mark.parametrize(("with_fresh", "refused"), [(15, False), (0, True)])
+def test_pictures_that_real_rows_repeat_moved_by_a_pixel_are_no_leak(with_fresh: int, *, refused: bool) -> None:
+    # two shots of one scene, one a pixel beside the other, in any two of the parts; or in train and synthetic alone
+    evidence = evidence_of_pictures()
+    scenes = simulated(60, 99)
+    beside = scenes[:, :, [0, *range(13)]]
+    assert evidence.holdout is not None
+    train, holdout, synthetic = (
+        part.media["picture"].copy() for part in (evidence.train, evidence.holdout, evidence.synthetic)
+    )
+    train[:20], synthetic[:20] = scenes[:20], beside[:20]
+    train[20 : 20 + with_fresh], holdout[:with_fresh] = scenes[20 : 20 + with_fresh], beside[20 : 20 + with_fresh]
+    holdout[20 : 20 + with_fresh], synthetic[20 : 20 + with_fresh] = (
+        one[40 : 40 + with_fresh] for one in (scenes, beside)
+    )
+    parts = [dataset(images, seed) for seed, images in enumerate((train, holdout, synthetic))]
+    found = measured(replace(evidence, train=parts[0], holdout=parts[1], synthetic=parts[2]))["image_matches"]
+    assert (found.status is Status.FAIL) is refused
+    assert 0 <= found.detail["natural_pairs"] - 2 * with_fresh <= 2  # the law brings half a picture by chance
+
+
 def test_a_leak_of_one_group_is_seen_there() -> None:
     evidence = evidence_of_pictures()
     rows = np.flatnonzero((evidence.train.frame["kind"] == "b").to_numpy())[:25]
