@@ -5,11 +5,12 @@ This module knows neither Prefect nor torch.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.ending import end_if_interrupted
@@ -83,6 +84,7 @@ def judge_table(
     name: str,
     canaries: Canaries | None = None,
     targets: Targets | None = None,
+    row_nats: Callable[[pd.DataFrame], np.ndarray] | None = None,
 ) -> Judgement:
     """Return the judgement on a raw table of synthetic rows.
 
@@ -97,6 +99,7 @@ def judge_table(
         name: under which name.
         canaries: made-up rows that the synthesizer saw beside `train`, and their control.
         targets: the law that the rows are stated to have, or None for that of the real ones.
+        row_nats: the likelihood of rows under the model that drew the table, where it is at hand and has one.
 
     """
     schema = train.schema
@@ -114,6 +117,7 @@ def judge_table(
         policy=policy,
         canaries=canaries,
         targets=targets,
+        row_nats=row_nats,
     )
 
     def on_step(metrics: Mapping[str, Any]) -> None:
