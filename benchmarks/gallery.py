@@ -5,8 +5,9 @@
     python benchmarks/gallery.py --summary gallery.jsonl
 
 Each draw cuts a table anew into train, holdout and fresh rows of equal size (`benchmarks/known_answers.py`). Every
-judgement is one line of the output, which a second call with the same arguments continues. `--peers` adds what
-SDMetrics says of the same rows. `--summary` prints the tables: verdicts by kind, p-values of fresh rows, peers.
+judgement is one line of the output, which a second call with the same arguments continues. `--peers sdmetrics` adds
+what SDMetrics says of the same rows, `--unjudged` leaves our own judgement out. `--summary` prints the tables: verdicts
+by kind, p-values of fresh rows, peers and what the best threshold on their scores would refuse.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from validators.measurement import Status  # noqa: E402
 from validators.policy import LIMITS, Policy  # noqa: E402
 
 FRESH = "fresh real rows"
+NUM_PEER_ROWS = 1_000  # that peers look at where they compare rows with rows
+LOST = 0.05  # of fresh rows, that a threshold on a peer's score may refuse
 
 
 def population_of(given: str) -> Population:
@@ -85,9 +88,14 @@ def judged(draw: Draw, table: pd.DataFrame, policy: str, seed: int) -> dict[str,
 
 
 def peers(draw: Draw, table: pd.DataFrame) -> dict[str, float]:
-    """Return the scores that SDMetrics gives `table`, 1 best: quality, detection, protection against over-fitting."""
+    """Return the scores that SDMetrics gives `table`, 1 best: quality, detection, new rows, distances to real rows."""
     from sdmetrics.reports.single_table import QualityReport  # noqa: PLC0415 - heavy, and for `--peers` alone
-    from sdmetrics.single_table import DCROverfittingProtection, LogisticDetection  # noqa: PLC0415
+    from sdmetrics.single_table import (  # noqa: PLC0415
+        DCRBaselineProtection,
+        DCROverfittingProtection,
+        LogisticDetection,
+        NewRowSynthesis,
+    )
 
     kinds = {
         name: {"sdtype": "numerical" if name in draw.quantities else "categorical"}
@@ -99,10 +107,15 @@ def peers(draw: Draw, table: pd.DataFrame) -> dict[str, float]:
     real, made, other = (part[list(kinds)].reset_index(drop=True) for part in (draw.train, table, draw.holdout))
     report = QualityReport()
     report.generate(real, made, metadata, verbose=False)
-    protection = DCROverfittingProtection.compute_breakdown(real, made, other, metadata, num_rows_subsample=1000)
+    protection = DCROverfittingProtection.compute_breakdown(
+        real, made, other, metadata, num_rows_subsample=NUM_PEER_ROWS
+    )
+    baseline = DCRBaselineProtection.compute_breakdown(real, made, metadata, num_rows_subsample=NUM_PEER_ROWS)
     return {
         "QualityReport": float(report.get_score()),
         "LogisticDetection": float(LogisticDetection.compute(other, made, metadata)),
+        "NewRowSynthesis": float(NewRowSynthesis.compute(real, made, metadata, synthetic_sample_size=NUM_PEER_ROWS)),
+        "DCRBaselineProtection": float(baseline["score"]),
         "DCROverfittingProtection": float(protection["score"]),
     }
 
@@ -118,7 +131,7 @@ def one_draw(given: str, seed: int, kinds: list[str], args: argparse.Namespace) 
         if table is None:
             lines.append({**line, "outcome": None})
             continue
-        line |= judged(draw, table, args.policy, seed)
+        line |= {"outcome": "UNJUDGED"} if args.unjudged else judged(draw, table, args.policy, seed)
         if args.peers and KINDS[kind].must == "refuse":
             line["peers"] = peers(draw, table) if list(table) == list(draw.train) and len(table) > 1 else {}
         elif args.peers and kind == FRESH:
@@ -141,6 +154,9 @@ def right(line: Mapping[str, Any]) -> tuple[bool, bool]:
 
 def summary(lines: list[dict[str, Any]]) -> None:
     """Print the tables of the results as Markdown."""
+    if any(line["outcome"] == "UNJUDGED" for line in lines):
+        _peers(lines)
+        return
     tables = sorted({line["table"] for line in lines})
     print(f"\n| kind | must | runs | refused | right reason | passed | {' | '.join(tables)} |")
     print("|---|---|---|---|---|---|" + "---|" * len(tables))
@@ -231,6 +247,32 @@ def _peers(lines: Iterable[Mapping[str, Any]]) -> None:
             alike = np.mean([line["peers"][name] >= floors.get((line["table"], name), np.inf) for line in at])
             cells.append(f"{np.median(scores[kind, name]):.3f} ({alike:.0%})")
         print(f"| {kind} | " + " | ".join(cells) + " |")
+    _thresholds(found, names)
+
+
+def _thresholds(found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Print how many rogues each score would refuse with the threshold that the fresh rows themselves suggest."""
+    print(
+        f"\n| a threshold that refuses at most {LOST:.0%} of fresh rows would refuse of rogues | one for all tables |",
+        end="",
+    )
+    print(" one for each table |\n|---|---|---|")
+    rogues = [line for line in found if KINDS[line["kind"]].must == "refuse"]
+    for name in names:
+        shares = []
+        for apart in (False, True):
+            floors = {line["table"]: _floor(found, name, line["table"] if apart else None) for line in found}
+            shares.append(np.mean([line["peers"][name] < floors[line["table"]] for line in rogues]))
+        print(f"| {name} | {shares[0]:.0%} | {shares[1]:.0%} |")
+    ours = [line["outcome"] == "REFUSE" for line in rogues if line["outcome"] != "UNJUDGED"]
+    if ours:
+        print(f"| this gate | {np.mean(ours):.0%} | {np.mean(ours):.0%} |")
+
+
+def _floor(found: Iterable[Mapping[str, Any]], name: str, table: str | None) -> float:
+    """Return the score below which `LOST` of the fresh rows (of one table, or of all) lie."""
+    fresh = [line["peers"][name] for line in found if line["kind"] == FRESH and table in (None, line["table"])]
+    return float(np.quantile(fresh, LOST, method="lower")) if fresh else -np.inf
 
 
 def main() -> None:
@@ -244,7 +286,8 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--policy", default="standard")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--peers", action="store_true", help="scores of SDMetrics beside")
+    parser.add_argument("--peers", nargs="?", const="sdmetrics", choices=["sdmetrics"], help="their scores beside")
+    parser.add_argument("--unjudged", action="store_true", help="peers' scores alone")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--summary", type=Path, nargs="+")
     args = parser.parse_args()

@@ -82,6 +82,7 @@ CASES: dict[str, tuple[Rogue | None, set[str]]] = {
 def judged(parts: dict[str, pd.DataFrame], args: argparse.Namespace, folder: Path) -> tuple[int, float, list[str]]:
     """Return exit code, seconds and the families that refused."""
     command = [str(Path(sys.executable).parent / "understudy"), "judge", "--json", "--report", str(folder / "report")]
+    command += ["--out", str(folder)]
     for name, frame in parts.items():
         path = folder / f"{name}.parquet"
         frame.reset_index(drop=True).to_parquet(path)

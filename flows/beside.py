@@ -172,6 +172,7 @@ def make_beside(
             sample = found[position]
             if one.fit is not None and sample is None:
                 sample = stages.write_sample([future.result() for future in drawn[position]], places[position])
+                sample["model"] = stages.model_of(one.fit, one.candidate.kind)
                 kept.note_sample(places[position], keys[position], sample)
             tried[position] = replace(one, sample=sample)
         with voice.bars("judge", tuple(name for one, name in zip(tried, names, strict=True) if one.sample)) as bars:

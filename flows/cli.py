@@ -146,6 +146,9 @@ def judge(
     report: Annotated[
         Path | None, typer.Option(help="Folder for the private evidence: evidence.html, report.json.")
     ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder whose runs/ counts judgements, as for `run`.")
+    ] = Path(),
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 7,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -163,6 +166,7 @@ def judge(
         policy=policy,
         extractor=extractor,
         report=report,
+        out=out,
         seed=seed,
         quiet=quiet,
         as_json=as_json,

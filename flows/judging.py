@@ -5,11 +5,12 @@ This module knows neither Prefect nor torch.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.ending import end_if_interrupted
@@ -84,6 +85,7 @@ def judge_table(
     name: str,
     canaries: Canaries | None = None,
     targets: Targets | None = None,
+    row_nats: Callable[[pd.DataFrame], np.ndarray] | None = None,
 ) -> Judgement:
     """Return the judgement on a raw table of synthetic rows.
 
@@ -98,6 +100,7 @@ def judge_table(
         name: under which name.
         canaries: made-up rows that the synthesizer saw beside `train`, and their control.
         targets: the law that the rows are stated to have, or None for that of the real ones.
+        row_nats: the likelihood of rows under the model that drew the table, where it is at hand and has one.
 
     """
     schema = train.schema
@@ -115,6 +118,7 @@ def judge_table(
         policy=policy,
         canaries=canaries,
         targets=targets,
+        row_nats=row_nats,
     )
 
     def on_step(metrics: Mapping[str, Any]) -> None:
@@ -136,6 +140,7 @@ def judge_command(
     policy: str | None,
     extractor: str | None = None,
     report: Path | None,
+    out: Path,
     seed: int,
     quiet: bool,
     as_json: bool,
@@ -143,10 +148,15 @@ def judge_command(
     """Judge files; see `understudy judge --help`.
 
     Raises:
-        UserError: a file cannot be read, a role names no column, the report's folder cannot be written.
+        UserError: a file cannot be read, a role names no column, a folder cannot be written.
 
     """
+    from flows import gate_ledger  # noqa: PLC0415 - which imports this module's neighbours, and they this module
+
     voice = narrator(quiet=quiet or as_json)
+    ledger = out / "runs"
+    check_folder(ledger, option="--out")
+    gate_ledger.check(ledger)
     loaded = None if spec is None else load_spec(spec, check_candidates=False)
     rules = with_extractor(Policy.from_spec(policy or (loaded.policy if loaded else "standard")), extractor)
     overrides = overrides_of(loaded.table, place=str(spec)) if loaded else SchemaOverrides()
@@ -182,14 +192,21 @@ def judge_command(
             targets=targets,
         )
         bars.done("checks", tally(judgement.report))
+    made = judgement.evidence
+    asked_of = gate_ledger.table_digest(table) if made is None else gate_ledger.rows_digest(made.synthetic)
+    call = gate_ledger.call_of(asked_of, rules, seed=seed)
+    calls = gate_ledger.note(ledger, gate_ledger.rows_digest(parts[0]), [call])  # before the answer is given
     say_verdict(voice, judgement.verdict)
+    asked = f"{calls:,} judgement{'s' * (calls > 1)} against these training rows so far, this one included"
+    voice.line("asked", f"{asked}   counted in {ledger / gate_ledger.FILE_NAME}")
     evidence = None
     if report is not None:
-        evidence = write_evidence(report, judgement, schema, title=Path(synthetic).name)
+        evidence = write_evidence(report, judgement, schema, title=Path(synthetic).name, gate_calls=calls)
         voice.line("evidence", str(evidence))
     code = EXITS[judgement.verdict.outcome]
     if as_json:
         plain = {**verdict_json(judgement.verdict), "exit": int(code), "evidence": evidence and str(evidence)}
+        plain["gate_calls"] = calls
         say_json({**plain, "measurements": [one.to_json() for one in judgement.report.measurements]})
     return code
 

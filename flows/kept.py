@@ -131,6 +131,7 @@ def judgement_key(
         {
             "task": "judge",
             "sample": sample["sha256"],
+            "model": [sample["model"]["sha256"], stages.code_digest()] if "model" in sample else None,
             "real": [fingerprint(part) for part in parts],
             "canaries": canaries is not None,
             "policy": policy.to_json(),

@@ -128,9 +128,14 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def lineage_key(folder: RunFolder) -> bytes:
+    """Return the secret of the root of these folders."""
+    return lineage_key_of(folder.root)
+
+
+def lineage_key_of(root: Path) -> bytes:
     """Return the secret of this root, made when it is needed first; readable by its owner alone."""
-    path = folder.root / "lineage.key"
-    with one_at_a_time(folder.root):
+    path = root / "lineage.key"
+    with one_at_a_time(root):
         if not path.exists():
             write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
         return bytes.fromhex(path.read_text())

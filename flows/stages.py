@@ -21,7 +21,7 @@ from flows.run_folder import RunFolder, digest_of_folder, digest_of_json, lineag
 from flows.shards import seed_of, sizes_of
 from flows.spec import CandidateSpec, Spec
 from flows.spec_file import made_spec
-from generators.base import Budget, GeneratorInputError, OnStep, Synthesizer
+from generators.base import Budget, GeneratorInputError, OnStep, RowNats, Synthesizer
 from generators.device import num_threads
 from generators.rebalancing import sample_rebalanced
 from generators.training.memory import said_clearly
@@ -193,7 +193,12 @@ def sample(
         _drawn(synthesizer, family=family, rows=size, seed=seed, piece=piece, targets=targets)
         for piece, size in enumerate(plan)
     ]
-    return write_sample(pieces, folder)
+    return {**write_sample(pieces, folder), "model": model_of(fitted, family)}
+
+
+def model_of(fitted: Reference, family: str) -> Reference:
+    """Return what a sample says of the model that drew it; the judge looks into it where rows have a likelihood."""
+    return {"path": fitted["path"], "sha256": fitted["sha256"], "family": family}
 
 
 def draw(
@@ -242,7 +247,7 @@ def judge_sample(
     name: str,
     targets: Targets | None = None,
 ) -> Judgement:
-    """Judge the rows as they lie in the file, which are the rows that would be published."""
+    """Judge the rows as they lie in the file, which are the rows that would be published, with their model at hand."""
     judgement = judge_table(
         read_table(sampled["path"]),
         train=split.train,
@@ -254,9 +259,17 @@ def judge_sample(
         name=name,
         canaries=canaries,
         targets=targets,
+        row_nats=likelihood_of(sampled),
     )
     write_json(folder / "report.json", judgement.report.to_json())
     return judgement
+
+
+def likelihood_of(sampled: Reference) -> RowNats | None:
+    """Return the likelihood of rows under the model that drew the sample; None where its family has none."""
+    model = sampled.get("model")
+    likelihood = family_of(model["family"]).likelihood if model else None
+    return None if model is None or likelihood is None else likelihood(Path(model["path"]))
 
 
 def judgement_of(

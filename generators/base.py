@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
 from sources.dataset import Dataset
@@ -18,6 +19,10 @@ StoppedBy = Literal["steps", "early_stopping", "time", "closed_form"]
 OnStep = Callable[[Mapping[str, Any]], None]
 """Called with plain numbers while a fit runs: `step`, `loss`, `best`, `elapsed_s`, `left_s` (None when unknown),
 `phase` (what is being done, in a word). Progress bars and Prefect live on the other side of it."""
+
+RowNats = Callable[[pd.DataFrame], np.ndarray]
+"""Canonical rows -> the negative log likelihood of each in nats, float64 N, up to a constant; infinite where a row
+could never be drawn."""
 
 
 def ignore_step(_metrics: Mapping[str, Any]) -> None:
@@ -127,6 +132,7 @@ class Family:
         trains: its fit takes steps until a budget ends it; families with a closed form need no share of the minutes.
         conditions: `sample` takes `given`, columns of labels at least.
         pictures: learns tables with one image column, and no others; a family without this learns none with any.
+        likelihood: folder written by `save` -> `RowNats` of that model, on the CPU; None where rows have no likelihood.
 
     """
 
@@ -137,6 +143,7 @@ class Family:
     trains: bool = True
     conditions: bool = False
     pictures: bool = False
+    likelihood: "Callable[[Path], RowNats] | None" = None
 
 
 class GeneratorError(Exception):

@@ -17,6 +17,7 @@ SYNTHESIZERS: dict[str, Family] = {
         load=autoregressive.load,
         summary=autoregressive.SUMMARY,
         conditions=True,
+        likelihood=autoregressive.likelihood,
     ),
     "tabular.vae": Family(
         config=vae.Config,

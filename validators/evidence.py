@@ -1,6 +1,10 @@
 """What the judges look at: three real parts, the synthetic rows, and what the columns are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
 
 from sources.canaries import Canaries
 from sources.dataset import Dataset
@@ -26,6 +30,8 @@ class Evidence:
             None where they are to be like these. `validators.stated_law` says what it changes.
         features: the pictures through frozen networks, computed when asked for; made by the judge
             (`validators.features.making`), None where there are no pictures.
+        row_nats: canonical rows -> their negative log likelihood under the model that drew the synthetic ones (float64
+            N, infinite for rows that it could never draw); None where only the rows are at hand.
 
     """
 
@@ -38,3 +44,4 @@ class Evidence:
     canaries: Canaries | None = None
     targets: Targets | None = None
     features: Features | None = None
+    row_nats: Callable[[pd.DataFrame], np.ndarray] | None = None

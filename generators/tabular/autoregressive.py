@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, OnStep
+from generators.base import Budget, FitReport, GeneratorInputError, NotFitted, OnStep, RowNats
 from generators.device import Device, resolve
 from generators.tabular.codec import CodecConfig, TableCodec, Token, fit_codec
 from generators.tabular.conditions import known_tokens
@@ -145,6 +145,23 @@ class Fitted:
             )
             pieces.append(candidates if self.ratio is None else self.ratio.choose(candidates, seed=seed + start))
         return np.concatenate(pieces)
+
+    def row_nats(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the negative log likelihood, float64 N up to a constant, of whole rows of tokens (int N T)."""
+        if self.mixture is not None:
+            nats = self.mixture.row_nats(tokens)
+        elif self.network is None:
+            nats = np.zeros(len(tokens))
+        else:
+            objective = MaskedObjective(
+                self.network,
+                self.codec.tokens,
+                self.order,
+                prefix_share=self.config.prefix_share,
+                next_weight=self.config.next_weight,
+            )
+            nats = objective.row_nats(torch.from_numpy(tokens).long().to(self.device.torch), self.device)
+        return nats if self.ratio is None else nats - np.log(np.minimum(self.ratio.weights(tokens), self.ratio.cap))
 
     def _completed(self, known: np.ndarray, allowed: Mapping[int, np.ndarray], seed: int) -> np.ndarray:
         if self.mixture is not None:
@@ -297,6 +314,24 @@ class Autoregressive:
                 frame[name] = given[name].set_axis(frame.index).astype(frame[name].dtype)
         return Dataset(frame=frame, schema=codec.schema)
 
+    def row_nats(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the negative log likelihood of the tokens of canonical rows, float64 N, up to a constant.
+
+        It is that of the rows as they are drawn: what the correction keeps more often is likelier. Rare labels count as
+        one, though none is ever drawn. Infinite where a cell has no token. Ids, and columns that follow from others,
+        have no part in it.
+
+        Raises:
+            NotFitted: before `fit`.
+
+        """
+        fitted = self.fitted
+        tokens = fitted.codec.encode(frame)
+        possible = (tokens >= 0).all(axis=1)
+        nats = np.full(len(tokens), np.inf)
+        nats[possible] = fitted.row_nats(tokens[possible])
+        return nats
+
     def save(self, path: Path) -> None:
         """See `generators.base.Synthesizer.save`."""
         if self._fitted is None:
@@ -355,6 +390,11 @@ def load(path: Path, *, device: str | None = None) -> Autoregressive:
         mixture=mixture,
     )
     return Autoregressive(config, fitted)
+
+
+def likelihood(path: Path) -> RowNats:
+    """Return the likelihood of rows under the model in the folder `path`, on the CPU."""
+    return load(path, device="cpu").row_nats
 
 
 # ---------------------------------------------------------------------- training

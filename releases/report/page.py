@@ -42,6 +42,7 @@ def render_private(
     title: str = "",
     version: str | None = None,
     created: datetime | None = None,
+    gate_calls: int | None = None,
 ) -> str:
     """Return the private report as HTML; it shows real data and stays where the source is.
 
@@ -54,6 +55,7 @@ def render_private(
         title: heading; the provenance's title or name when empty.
         version: of the release, or None when nothing was published.
         created: the moment of the judgement; now when None.
+        gate_calls: judgements of these training rows so far, where data made elsewhere is judged.
 
     """
     page = _common(
@@ -66,6 +68,7 @@ def render_private(
         created=created,
         measurements=report.measurements,
         private=True,
+        gate_calls=gate_calls,
     )
     if pictures is not None:
         page |= figures.private_figures(pictures, schema)
@@ -126,6 +129,7 @@ def _common(
     created: datetime | None,
     measurements: Sequence[Judged],
     private: bool,
+    gate_calls: int | None = None,
 ) -> dict[str, Any]:
     """Return what both pages show; whatever is exact comes in through `measurements`."""
     created = (created or datetime.now(UTC)).astimezone(UTC)
@@ -156,7 +160,7 @@ def _common(
         "grids": [],
         "privacy_figures": [],
         "detectable": _detectable(measurements),
-        "making": _making(report, provenance, private=private),
+        "making": _making(report, provenance, private=private, gate_calls=gate_calls),
         "overrides": list(verdict.overrides or report.policy.overrides),
         "candidates": [],
         "curve": None,
@@ -205,7 +209,9 @@ def _detectable(measurements: Sequence[Judged]) -> str:
     )
 
 
-def _making(report: Report, provenance: Provenance | None, *, private: bool) -> list[tuple[str, str]]:
+def _making(
+    report: Report, provenance: Provenance | None, *, private: bool, gate_calls: int | None = None
+) -> list[tuple[str, str]]:
     """Return (name, text) lines on model, budget, seeds, policy and versions."""
     lines: list[tuple[str, str]] = []
     if provenance is not None:
@@ -229,6 +235,9 @@ def _making(report: Report, provenance: Provenance | None, *, private: bool) -> 
     else:
         lines.append(("Synthesizer", "unknown: the rows were made elsewhere"))
         lines.append(("Seed", f"judgement {report.seed}"))
+        if gate_calls is not None:
+            asked = words.count(gate_calls, "judgement")
+            lines.append(("Gate", f"{asked} against these training rows so far, this one included"))
     if private:
         parts = [f"{name} {rows:,}" for name, rows in report.sizes.items() if rows]
         lines.append(("Rows", " · ".join(parts)))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.errors import FlowInputError
-from flows.gate_calls import FILE_NAME, counted
+from flows.gate_calls import counted
+from flows.gate_ledger import FILE_NAME
 from flows.judging import Judgement
 from flows.run_folder import RunFolder
 from flows.spec import CandidateSpec

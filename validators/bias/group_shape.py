@@ -72,8 +72,14 @@ def group_shape(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measur
     return [_shape(evidence, sides, memberships), _column(evidence, sides, memberships)]
 
 
-def moved_p(hits: np.ndarray, rows: np.ndarray, real_hits: np.ndarray, real_rows: np.ndarray) -> np.ndarray:
-    """Return two-sided p-values of `the share is the real one but for SHARE_TOLERANCE` by Fisher's test (float N).
+def moved_p(
+    hits: np.ndarray,
+    rows: np.ndarray,
+    real_hits: np.ndarray,
+    real_rows: np.ndarray,
+    tolerance: float = SHARE_TOLERANCE,
+) -> np.ndarray:
+    """Return two-sided p-values of `the share is the real one but for the tolerance` by Fisher's test (float N).
 
     The tolerance is given to the synthetic count before it is tested, so the test keeps its level in small groups.
 
@@ -82,9 +88,10 @@ def moved_p(hits: np.ndarray, rows: np.ndarray, real_hits: np.ndarray, real_rows
         rows: synthetic rows of the group (int N).
         real_hits: real rows of the group in the cell (int N).
         real_rows: real rows of the group (int N).
+        tolerance: of the share.
 
     """
-    slack = SHARE_TOLERANCE * rows
+    slack = tolerance * rows
     expected = rows * real_hits / np.maximum(real_rows, 1)
     fewer = hits < expected
     # Moved towards the real share, at most onto it.

@@ -1,8 +1,8 @@
-"""Who is counted with whom: the groups of each protected column, and of two of them together."""
+"""Who is counted with whom: the groups of each protected column, and of two and three of them together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ QUARTERS: tuple[str, ...] = ("1st quarter", "2nd quarter", "3rd quarter", "4th q
 
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
-    """The groups that one protected column, or two, cut the rows into.
+    """The groups that one protected column, or several, cut the rows into.
 
     Args:
         name: the column, or `age × sex`.
@@ -69,22 +69,40 @@ def groupings(evidence: Evidence) -> list[Grouping]:
     return found
 
 
-def crossings(single: Sequence[Grouping]) -> list[Grouping]:
-    """Return one grouping for each pair of columns; its groups are the combinations that real rows have."""
+def crossings(
+    single: Sequence[Grouping], num_columns: int = 2, *, least_expected: float = LEAST_EXPECTED
+) -> list[Grouping]:
+    """Return one grouping for each `num_columns` columns; its groups are the combinations that real rows have.
+
+    Args:
+        single: the groupings of single columns.
+        num_columns: that are taken together, 2 or more.
+        least_expected: combinations of which fewer synthetic rows are expected become one group.
+
+    """
     found = []
-    for i, left in enumerate(single):
-        for right in single[i + 1 :]:
-            width = len(right.labels)
-            present, real = np.unique(left.real * width + right.real, return_inverse=True)
-            both = np.where((left.synthetic < 0) | (right.synthetic < 0), -1, left.synthetic * width + right.synthetic)
-            place = np.searchsorted(present, both).clip(max=len(present) - 1)
-            synthetic = np.where(present[place] == both, place, -1)
-            labels = tuple(f"{left.labels[pair // width]} × {right.labels[pair % width]}" for pair in present)
-            grouping = Grouping(
-                name=f"{left.name} × {right.name}", labels=labels, real=real, synthetic=synthetic, detail={}
-            )
-            found.append(_pooled(grouping))
+    for columns in combinations(single, num_columns):
+        crossed = columns[0]
+        for column in columns[1:]:
+            crossed = _crossed(crossed, column)
+        found.append(_pooled(crossed, least_expected))
     return found
+
+
+def together(
+    single: Sequence[Grouping], *, single_weight: float, least_expected: float
+) -> list[tuple[list[Grouping], float]]:
+    """Return the groupings of pairs and of three columns, each kind with its part of what single groups leave.
+
+    Args:
+        single: the groupings of single columns.
+        single_weight: the part of the error that these have, where there are others.
+        least_expected: synthetic rows that a combination of three needs to be looked at alone: there are many.
+
+    """
+    kinds = [crossings(single), crossings(single, 3, least_expected=least_expected)]
+    kinds = [kind for kind in kinds if kind]
+    return [(kind, (1 - single_weight) / len(kinds)) for kind in kinds]
 
 
 def real_frame(evidence: Evidence) -> pd.DataFrame:
@@ -134,6 +152,16 @@ def _of_labels(column: Column, real: pd.Series, synthetic: pd.Series) -> Groupin
     return _present(Grouping(name=column.name, labels=(*order, MISSING), real=codes[0], synthetic=codes[1], detail={}))
 
 
+def _crossed(left: Grouping, right: Grouping) -> Grouping:
+    width = len(right.labels)
+    present, real = np.unique(left.real * width + right.real, return_inverse=True)
+    both = np.where((left.synthetic < 0) | (right.synthetic < 0), -1, left.synthetic * width + right.synthetic)
+    place = np.searchsorted(present, both).clip(max=len(present) - 1)
+    synthetic = np.where(present[place] == both, place, -1)
+    labels = tuple(f"{left.labels[pair // width]} × {right.labels[pair % width]}" for pair in present)
+    return Grouping(name=f"{left.name} × {right.name}", labels=labels, real=real, synthetic=synthetic, detail={})
+
+
 def _present(grouping: Grouping) -> Grouping:
     """Return the grouping without the groups that no real row is in."""
     kept = np.flatnonzero(np.bincount(grouping.real, minlength=len(grouping.labels)))
@@ -142,11 +170,11 @@ def _present(grouping: Grouping) -> Grouping:
     return _recoded(grouping, tuple(grouping.labels[i] for i in kept), place)
 
 
-def _pooled(grouping: Grouping) -> Grouping:
+def _pooled(grouping: Grouping, least_expected: float = LEAST_EXPECTED) -> Grouping:
     """Return the grouping with the small groups as one, the last."""
     real, _ = grouping.counts()
     expected = real / max(len(grouping.real), 1) * len(grouping.synthetic)
-    small = expected < LEAST_EXPECTED
+    small = expected < least_expected
     if small.sum() < 2:  # noqa: PLR2004 - one alone stays what it is
         return grouping
     kept = np.flatnonzero(~small)

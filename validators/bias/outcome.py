@@ -4,10 +4,10 @@ The outcome is the target's positive label, a number above the target's threshol
 several, or the number itself in standard deviations (cut at its outer half percents, so that one wild value is not the
 mean of a group). As for representation there are two measurements: `outcome_gap`, the group's rate in the synthetic
 rows minus that in the real ones with an interval inside limits, for all rows and for each group large enough; and
-`outcome_shift`, a test over all groups and pairs of protected columns whether any rate has moved by more than the
-tolerance, which refuses what is sure.
+`outcome_shift`, a test over all groups and combinations of two and three protected columns whether any rate has moved
+by more than the tolerance, which refuses what is sure.
 
-What it cannot see: shifts within chance; labels beyond the `MAX_LABELS` commonest; combinations of three columns.
+What it cannot see: shifts within chance; labels beyond the `MAX_LABELS` commonest; combinations of four columns.
 """
 
 import math
@@ -18,7 +18,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from sources.schema import Column
-from validators.bias.groups import Grouping, crossings, ends_errors, groupings, real_frame
+from validators.bias.groups import Grouping, ends_errors, groupings, real_frame, together
 from validators.evidence import Evidence
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
@@ -124,7 +124,7 @@ def outcomes_of(evidence: Evidence, target: Column) -> list[Outcome]:
     return found
 
 
-def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
+def shift_p(hits: tuple[float, float], rows: tuple[int, int], tolerance: float = RATE_TOLERANCE) -> float:
     """Return the p-value of `the synthetic rate is as the real one but for the tolerance`, by Fisher's test.
 
     It is the smaller tail over its part of the error, `RARER_WEIGHT` on the side of fewer rarer outcomes. The tolerance
@@ -134,10 +134,11 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
     Args:
         hits: positive outcomes in the synthetic and the real group.
         rows: of both.
+        tolerance: of the rarer outcome's rate, as a part of itself.
 
     """
     (k, real_k), (n, real_n) = hits, rows
-    slack = RATE_TOLERANCE * min(real_k, real_n - real_k) / real_n * n
+    slack = tolerance * min(real_k, real_n - real_k) / real_n * n
     below, above = min(float(n), math.floor(k + slack)), max(0.0, math.ceil(k - slack))
     low = stats.hypergeom.cdf(below, n + real_n, below + real_k, n)
     high = stats.hypergeom.sf(above - 1, n + real_n, above + real_k, n)
@@ -146,6 +147,12 @@ def shift_p(hits: tuple[float, float], rows: tuple[int, int]) -> float:
         high -= stats.hypergeom.pmf(above, n + real_n, above + real_k, n) / 2
     fewer, more = (low, high) if 2 * real_k <= real_n else (high, low)
     return float(min(1.0, fewer / RARER_WEIGHT, more / (1 - RARER_WEIGHT)))
+
+
+def mean_shift_p(difference: float, error: float, tolerance: float = MEAN_TOLERANCE) -> float:
+    """Return the two-sided normal p-value of a difference of means, of standard error `error`, beyond the tolerance."""
+    over = max(abs(difference) - tolerance, 0.0)
+    return min(1.0, 2 * float(stats.norm.sf(over / error))) if error > 0 else float(over == 0)
 
 
 def shares_of_error(rows: np.ndarray, real_rows: np.ndarray, rates: np.ndarray, error: float) -> np.ndarray:
@@ -286,8 +293,7 @@ def _shift(evidence: Evidence, outcomes: Sequence[Outcome], single: Sequence[Gro
         detail={},
     )
     kinds = [([everyone, *single], SINGLE_WEIGHT if len(single) > 1 else 1.0)]
-    if len(single) > 1:
-        kinds.append((crossings(single), 1 - SINGLE_WEIGHT))
+    kinds += together(single, single_weight=SINGLE_WEIGHT, least_expected=evidence.policy.min_group_rows)
     best: tuple[float, str, str, float, float] = (1.0, "all groups", outcomes[0].name, 0.0, 0.0)
     for kind, weight in kinds:
         shares = weight * _shares(outcomes, kind, float(evidence.policy.limits["outcome_shift"]))  # type: ignore[arg-type]
@@ -360,7 +366,6 @@ def _ps(one: Outcome, grouping: Grouping) -> list[tuple[float, float, float]]:
         else:
             variances = with_squares[1][i] / rows[0] - mean**2, with_squares[0][i] / rows[1] - real_mean**2
             error = math.sqrt(max(variances[0], 0) / rows[0] + max(variances[1], 0) / rows[1])
-            over = max(abs(mean - real_mean) - MEAN_TOLERANCE, 0.0)
-            p = min(1.0, 2 * float(stats.norm.sf(over / error))) if error > 0 else float(over == 0)
+            p = mean_shift_p(mean - real_mean, error)
         found.append((p, float(mean), float(real_mean)))
     return found

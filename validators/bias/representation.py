@@ -2,12 +2,12 @@
 
 Two measurements, since a limit wide enough for a fresh sample of a small group is too wide for a large one.
 `representation` is the ratio of the group's shares, synthetic over real, with an interval that must lie inside the
-limits; it is taken of groups large enough for that. `group_loss` is a test over all groups and all pairs of protected
-columns: is any group there less than four fifths as often, or any pair less than half? It refuses what is sure and
-passes the rest.
+limits; it is taken of groups large enough for that. `group_loss` is a test over all groups and all combinations of two
+and three protected columns: is any group there less than four fifths as often, or any combination less than half? It
+refuses what is sure and passes the rest.
 
 Cf. the four-fifths rule, 29 CFR 1607.4(D). What it cannot see: groups whose loss is within chance; combinations of
-three columns; labels that only the synthetic rows have (the contract sees those).
+four columns; labels that only the synthetic rows have (the contract sees those).
 """
 
 import math
@@ -16,14 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from validators.bias.groups import Grouping, crossings, ends_errors, groupings
+from validators.bias.groups import Grouping, ends_errors, groupings, together
 from validators.evidence import Evidence
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
 from validators.statistics.intervals import normal_ends
 
 FOUR_FIFTHS, HALF = 0.8, 0.5
-"""How much of a group may be lost before `group_loss` looks at it; of a combination of two groups, half."""
+"""How much of a group may be lost before `group_loss` looks at it; of a combination of groups, half."""
 
 SINGLE_WEIGHT = 0.8
 """The part of the error of `group_loss` that single groups have; combinations, which are many, have the rest."""
@@ -131,8 +131,8 @@ def _ratios(evidence: Evidence, single: Sequence[Grouping]) -> list[Measurement]
 def _group_loss(evidence: Evidence, single: Sequence[Grouping]) -> Measurement:
     """Return the smallest p-value over groups and combinations, weighted by `SINGLE_WEIGHT`."""
     looks = [(single, FOUR_FIFTHS, SINGLE_WEIGHT if len(single) > 1 else 1.0)]
-    if len(single) > 1:
-        looks.append((crossings(single), HALF, 1 - SINGLE_WEIGHT))
+    several = together(single, single_weight=SINGLE_WEIGHT, least_expected=evidence.policy.min_group_rows)
+    looks += [(list(kind), HALF, weight) for kind, weight in several]
     best: tuple[float, str, int, int, float] = (1.0, "all groups", 0, 0, 0.0)
     for kind, least, weight in looks:
         times = sum(len(grouping.labels) for grouping in kind) / weight

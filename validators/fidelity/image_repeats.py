@@ -75,14 +75,16 @@ Neighbours = tuple[np.ndarray, np.ndarray]
 """Of N pictures some nearest others (int N K) and their distances (float N K)."""
 
 
-def redundancy(real: Neighbours, synthetic: Neighbours) -> tuple[float, tuple[int, int]]:
+def redundancy(
+    real: Neighbours, synthetic: Neighbours, quantiles: Sequence[float] = THRESHOLDS
+) -> tuple[float, tuple[int, int]]:
     """Return the p-value of no more than `TOLERATED` times as many redundant pictures, and the counts, real first."""
     pooled = np.concatenate([gap.min(axis=1) for _, gap in (real, synthetic)])
     found = []
-    for quantile in THRESHOLDS:
+    for quantile in quantiles:
         threshold = float(np.quantile(pooled, quantile, method="inverted_cdf"))
         a, b = (_redundant(part, threshold) for part in (synthetic, real))
-        found.append((min(1.0, len(THRESHOLDS) * upper_tail(a, a + b, TOLERATED / (1 + TOLERATED))), (b, a)))
+        found.append((min(1.0, len(quantiles) * upper_tail(a, a + b, TOLERATED / (1 + TOLERATED))), (b, a)))
     return min(found, key=lambda one: (one[0], one[1][0] - one[1][1]))
 
 

@@ -40,31 +40,16 @@ def label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random
     the models of the folds, so fresh rows are exchangeable with real ones and the difference of means has mean 0.
     Divided by what one wrong label adds to w (`slope`), the difference estimates the share without bias.
     """
-    assert target.num_classes is not None
-    num_real = min(len(target.train) + len(target.holdout), 2 * MAX_ROWS)
-    X = np.concatenate([target.holdout.X, target.train.X])[:num_real]
-    y = np.concatenate([target.holdout.y, target.train.y])[:num_real]
-    synthetic = target.synthetic.take(np.arange(min(len(target.synthetic), MAX_ROWS)))
-    fold, fold_synthetic = folds(len(y), NUM_FOLDS, rng), folds(len(synthetic), NUM_FOLDS, rng)
-    of_real, of_wrong, of_synthetic = np.empty(len(y)), np.empty(len(y)), np.empty(len(synthetic))
-    for held in range(NUM_FOLDS):
-        learnt = Task(X=X[fold != held], y=y[fold != held])
-        rows, rows_synthetic = fold == held, fold_synthetic == held
-        both = np.concatenate([X[rows], synthetic.X[rows_synthetic]])
-        scores = label_scores(class_probabilities(reader, learnt, both, target, rng), ASSUMED_NOISE)
-        real, made = scores[: rows.sum()], scores[rows.sum() :]
-        of_real[rows] = _own(real, y[rows])
-        of_wrong[rows] = (real.sum(axis=1) - of_real[rows]) / (target.num_classes - 1)
-        of_synthetic[rows_synthetic] = _own(made, synthetic.y[rows_synthetic])
+    of_real, of_wrong, of_synthetic = disagreements(target, rng)
     slope = max(float((of_wrong - of_real).mean()), SLOPE_FLOOR)
     value = float(of_synthetic.mean() - of_real.mean()) / slope
-    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(synthetic) + of_real.var(ddof=1) / len(y))) / slope
+    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(of_synthetic) + of_real.var(ddof=1) / len(of_real))) / slope
     low, high = gate_ends(value, se, policy=evidence.policy, name="label_noise", reference=0.0)
-    detail = {"slope": slope, "se": se, "real_rows": len(y), "uncapped": value}
+    detail = {"slope": slope, "se": se, "real_rows": len(of_real), "uncapped": value}
     meaning = f"as if {value:.1%} of them were drawn wrong"
     if value > 1:  # rows unlike real ones, or labels worse than wrong by chance: no share says that
         meaning = "more than if all of them were drawn wrong"
-    p = _too_many_p(value, se, _fresh_p(of_synthetic, of_real, rng), evidence.policy)
+    p = too_many_p(value, se, fresh_p(of_synthetic, of_real, rng), evidence.policy)
     found = {
         "label_noise": (
             (min(value, 1.0), min(low, 1.0), min(high, 1.0)),
@@ -84,7 +69,7 @@ def label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random
             value=numbers[0],
             low=numbers[1],
             high=numbers[2],
-            n=len(synthetic),
+            n=len(of_synthetic),
             reading=reading + sides.caveat,
             policy=evidence.policy,
             reference=reference,
@@ -92,6 +77,27 @@ def label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random
         )
         for name, (numbers, reference, reading) in found.items()
     ]
+
+
+def disagreements(target: Target, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return w of `label_noise` for the own label of each real row, for its other labels, and of each synthetic row."""
+    assert target.num_classes is not None
+    num_real = min(len(target.train) + len(target.holdout), 2 * MAX_ROWS)
+    X = np.concatenate([target.holdout.X, target.train.X])[:num_real]
+    y = np.concatenate([target.holdout.y, target.train.y])[:num_real]
+    synthetic = target.synthetic.take(np.arange(min(len(target.synthetic), MAX_ROWS)))
+    fold, fold_synthetic = folds(len(y), NUM_FOLDS, rng), folds(len(synthetic), NUM_FOLDS, rng)
+    of_real, of_wrong, of_synthetic = np.empty(len(y)), np.empty(len(y)), np.empty(len(synthetic))
+    for held in range(NUM_FOLDS):
+        learnt = Task(X=X[fold != held], y=y[fold != held])
+        rows, rows_synthetic = fold == held, fold_synthetic == held
+        both = np.concatenate([X[rows], synthetic.X[rows_synthetic]])
+        scores = label_scores(class_probabilities(reader, learnt, both, target, rng), ASSUMED_NOISE)
+        real, made = scores[: rows.sum()], scores[rows.sum() :]
+        of_real[rows] = _own(real, y[rows])
+        of_wrong[rows] = (real.sum(axis=1) - of_real[rows]) / (target.num_classes - 1)
+        of_synthetic[rows_synthetic] = _own(made, synthetic.y[rows_synthetic])
+    return of_real, of_wrong, of_synthetic
 
 
 def label_scores(probabilities: np.ndarray, assumed_noise: float) -> np.ndarray:
@@ -116,7 +122,7 @@ def class_probabilities(
     return probabilities
 
 
-def _fresh_p(of_synthetic: np.ndarray, of_real: np.ndarray, rng: np.random.Generator) -> float:
+def fresh_p(of_synthetic: np.ndarray, of_real: np.ndarray, rng: np.random.Generator) -> float:
     """Return the p-value of labels that disagree no more than fresh ones; few rows permute, for w is skewed."""
     if len(of_synthetic) + len(of_real) <= PERMUTED_ROWS:
         return permutation_p_value(of_synthetic, of_real, num_permutations=NUM_PERMUTATIONS, rng=rng)
@@ -124,7 +130,7 @@ def _fresh_p(of_synthetic: np.ndarray, of_real: np.ndarray, rng: np.random.Gener
     return float(stats.norm.sf((of_synthetic.mean() - of_real.mean()) / se)) if se > 0 else 1.0
 
 
-def _too_many_p(share: float, se: float, fresh_p: float, policy: Policy) -> float:
+def too_many_p(share: float, se: float, fresh: float, policy: Policy) -> float:
     """Return the p-value of `the labels are as good as real ones, or no more than TOLERANCE of them is wrong`.
 
     As at the good end of an interval (`gate_ends`), two errors are kept: against fresh real rows, share 0, that of one
@@ -133,7 +139,7 @@ def _too_many_p(share: float, se: float, fresh_p: float, policy: Policy) -> floa
     if se <= 0:
         return float(share <= TOLERANCE)
     against_tolerance = stats.norm.sf((share - TOLERANCE) / se)
-    return float(max(fresh_p, against_tolerance * policy.alarm_share() / policy.doubt))
+    return float(max(fresh, against_tolerance * policy.alarm_share() / policy.doubt))
 
 
 def _own(scores: np.ndarray, y: np.ndarray) -> np.ndarray:

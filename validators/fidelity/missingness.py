@@ -130,15 +130,19 @@ def _dependence_looks(evidence: Evidence, rng: np.random.Generator) -> list[Look
         others = np.sort(rng.permutation(others)[:NUM_WITNESSES])
         columns = [encoded.columns[i] for i in others]
         aucs, variances = gap_aucs(columns, [(np.isnan(part.values[:, at]), part.cells[:, others]) for part in sides])
-        difference, se = aucs[0] - aucs[1], float(np.sqrt(per_entity * sum(variances)))
-        freedom = gaps[1:, at].min() / per_entity - 1
-        p = min(1.0, 2 * float(stats.t.sf((abs(difference) - TOLERANCE) / se, freedom)))
+        se = float(np.sqrt(per_entity * sum(variances)))
+        p = moved_p(aucs[0] - aucs[1], se, float(gaps[1:, at].min() / per_entity - 1))
         what = (
             f"Rows in which {encoded.columns[at].name!r} is missing are told from others by their other cells in "
             f"{aucs[1]:.1%} of cases among synthetic rows, in {aucs[0]:.1%} among real ones{caveat and ', halves'}"
         )
         looks.append(Look(what, p))
     return looks
+
+
+def moved_p(difference: float, se: float, freedom: float, tolerance: float = TOLERANCE) -> float:
+    """Return Student's two-sided p-value of a difference of AUCs, of standard error `se`, beyond the tolerance."""
+    return min(1.0, 2 * float(stats.t.sf((abs(difference) - tolerance) / se, freedom)))
 
 
 def gap_aucs(

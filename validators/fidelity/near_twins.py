@@ -103,11 +103,13 @@ def near_twins(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
     ]
 
 
-def crowding(synthetic: Company, real: Company) -> tuple[float, float, tuple[int, int]]:
+def crowding(
+    synthetic: Company, real: Company, *, quantiles: Sequence[float] = THRESHOLDS
+) -> tuple[float, float, tuple[int, int]]:
     """Return the p-value over all thresholds, the threshold that gives it, and the clusters of either table there."""
     num = len(synthetic.distance), len(real.distance)
     pooled = np.sort(np.concatenate([synthetic.distance, real.distance]))
-    ranks = {min(NEAREST, len(pooled)), *(math.ceil(quantile * len(pooled)) for quantile in THRESHOLDS)}
+    ranks = {min(NEAREST, len(pooled)), *(math.ceil(quantile * len(pooled)) for quantile in quantiles)}
     found = []
     for rank in sorted(ranks):
         threshold = float(pooled[rank - 1])

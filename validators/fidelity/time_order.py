@@ -62,8 +62,8 @@ def time_order(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
         ]
         scores = canonical_scores(tables[0].sum(axis=0))
         (real, variance_real), (made, variance_made) = (step_correlation(table, *scores) for table in tables[1:])
-        beyond = (abs(real - made) - TOLERANCE) / float(np.sqrt(variance_real + variance_made))
-        looks.append((2 * float(stats.t.sf(beyond, NUM_GROUPS - 1)), encoded.columns[i].name, real, made))
+        p = moved_p(real - made, variance_real + variance_made)
+        looks.append((p, encoded.columns[i].name, real, made))
     smallest, name, real, made = min(looks)
     p = min(1.0, len(looks) * smallest)
     within = f" of one {evidence.schema.entity_key!r}" if evidence.schema.entity_key else ""
@@ -86,6 +86,12 @@ def time_order(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
             detail={"column": name, "synthetic": made, "real": real, "num_columns": len(looks)},
         )
     ]
+
+
+def moved_p(difference: float, variance: float, tolerance: float = TOLERANCE) -> float:
+    """Return Student's two-sided p-value, up to 2, of a difference of correlations beyond the tolerance."""
+    beyond = (abs(difference) - tolerance) / float(np.sqrt(variance))
+    return 2 * float(stats.t.sf(beyond, NUM_GROUPS - 1))
 
 
 def steps(

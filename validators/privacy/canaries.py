@@ -77,5 +77,12 @@ def remembered_p(planted: np.ndarray, control: np.ndarray, *, rng: np.random.Gen
     ranks = stats.rankdata(np.concatenate([planted, control]))
     by_rank = permutation_p_value(-ranks[:n], -ranks[n:], num_permutations=NUM_PERMUTATIONS, rng=rng)
     ahead = int(np.count_nonzero(planted < control.min()))
+    return float(min(1.0, 2 * min(by_rank, ahead_p(n, ahead)))), ahead
+
+
+def ahead_p(n: int, ahead: int) -> float:
+    """Return the chance that of n planted and n control rows the `ahead` nearest, or more, are all planted ones."""
+    if ahead > n:
+        return 0.0
     log_chance = gammaln(2 * n - ahead + 1) - gammaln(n - ahead + 1) + gammaln(n + 1) - gammaln(2 * n + 1)
-    return float(min(1.0, 2 * min(by_rank, float(np.exp(log_chance))))), ahead
+    return float(np.exp(log_chance))

@@ -112,7 +112,7 @@ def controls(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measureme
             "the leak tests work on this table cannot be shown."
         )
         return all_undecided(evidence, SUBJECTS, reading)
-    halves, own_part = _halves(bench, rng), _own_part(bench, rng)
+    halves, own_part = _halves(bench, rng), own_part_of(bench, rng)
     p, lost = _seen(evidence, bench, trial)
     wrong = []
     if p >= trial.level:
@@ -219,7 +219,7 @@ def _halves(bench: Bench, rng: np.random.Generator) -> float:
     return tail(distance, rng.permutation(len(distance)) < len(distance) // 2, THRESHOLDS).p
 
 
-def _own_part(bench: Bench, rng: np.random.Generator) -> float:
+def own_part_of(bench: Bench, rng: np.random.Generator) -> float:
     """Return the p-value that real rows lie near rows of their own part, train or fresh, more often than chance has it.
 
     Some rows are drawn without regard to the parts; each other row votes for the part of the nearest of them. Given the

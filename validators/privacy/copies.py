@@ -84,7 +84,7 @@ def exact_copies(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measu
     if len(columns) >= LEAST_COLUMNS:
         found["rows but for one or two columns"] = _partial(real, evidence.synthetic.frame, columns, rng)
     if columns:
-        found["fresh rows"] = _holdout_seen(real, evidence.synthetic.frame, columns)
+        found["fresh rows"] = holdout_seen(real, evidence.synthetic.frame, columns)
     if keys:
         found[DETAILS] = _details_reused(evidence, keys)
     weights = {what: WHOLE_WEIGHT / len(looks) if what in looks else (1 - WHOLE_WEIGHT) / 2 for what in found}
@@ -171,25 +171,42 @@ def more_often_than_fresh(
     frame: pd.DataFrame, fresh: np.ndarray, synthetic: pd.DataFrame, columns: Sequence[str]
 ) -> float:
     """Return the upper tail for synthetic rows that equal a row of train, against the `fresh` rows that do."""
+    return upper_tail(*against_fresh(frame, fresh, synthetic, columns))
+
+
+def against_fresh(
+    frame: pd.DataFrame, fresh: np.ndarray, synthetic: pd.DataFrame, columns: Sequence[str]
+) -> tuple[int, int, float]:
+    """Return the synthetic rows that equal one of train, these and the `fresh` ones that do, and their chance."""
     codes, candidates = row_codes([frame, synthetic], columns)
     train = np.delete(codes, fresh)
     a, b = int(np.isin(candidates, train).sum()), int(np.isin(codes[fresh], train).sum())
-    return upper_tail(a, a + b, len(candidates) / (len(candidates) + len(fresh)))
+    return a, a + b, len(candidates) / (len(candidates) + len(fresh))
 
 
 def more_often_than_real(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> float:
-    """Return the upper tail for synthetic rows that equal a row of train, against real rows that equal another one.
+    """Return the upper tail for values that synthetic rows share with train, against those that real rows share.
 
-    A fresh row has fewer rows of train to meet than a real row has others, so the chance is an upper bound; equal
-    synthetic rows count once. 1 where real rows repeat one another in a share of `RARE` or more.
+    1 where real rows repeat one another in a share of `RARE` or more.
+    """
+    return upper_tail(*against_real(real, synthetic, columns))
+
+
+def against_real(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> tuple[int, int, float]:
+    """Return the values that synthetic rows share with train, these and those that real rows share, and their chance.
+
+    Where any two rows are equal with a small chance q, M synthetic and T training rows share M T q values in the mean,
+    and N real rows among themselves N² q / 2. Both are counted as values and not as rows: the two rows of a pair are no
+    two witnesses. All are 0 where real rows repeat one another in a share of `RARE` or more.
     """
     codes, candidates = row_codes([real.frame, synthetic], columns)
-    twins = int((np.bincount(codes)[codes] > 1).sum())
-    if twins >= RARE * len(codes):
-        return 1.0
+    counts = np.bincount(codes)
+    repeated = counts[counts > 1]
+    if repeated.sum() >= RARE * len(codes):
+        return 0, 0, 0.0
     copied = int(np.isin(np.unique(candidates), codes[real.is_train]).sum())
-    weight = SEEN_FACTOR * len(candidates) / len(codes)
-    return upper_tail(copied, copied + twins, weight / (1 + weight))
+    weight = SEEN_FACTOR * 2 * len(candidates) * int(real.is_train.sum()) / len(codes) ** 2
+    return copied, copied + len(repeated), weight / (1 + weight)
 
 
 def _partial(
@@ -219,7 +236,7 @@ def _partial(
     return {**worst, "p": min(1.0, len(left_out) * worst["p"])}
 
 
-def _holdout_seen(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
+def holdout_seen(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
     """Return how many fresh rows stand only in the synthetic rows, how many only in train, and the upper tail.
 
     Where the synthesizer saw neither, a fresh row is found in either with the same chance, row for row (McNemar 1947).
@@ -232,7 +249,8 @@ def _holdout_seen(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str
     in_synthetic, in_train = np.isin(fresh, candidates), np.isin(fresh, train)
     a, b = int((in_synthetic & ~in_train).sum()), int((in_train & ~in_synthetic).sum())
     weight = SEEN_FACTOR * len(candidates) / len(train)
-    return {"p": upper_tail(a, a + b, weight / (1 + weight)), "only_synthetic": a, "only_train": b}
+    chance = weight / (1 + weight)
+    return {"p": upper_tail(a, a + b, chance), "only_synthetic": a, "only_train": b, "chance": chance}
 
 
 def copied(real: RealRows, synthetic: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:

@@ -5,15 +5,18 @@ of two equally large parts: 0.5 is chance, 1 a copy. It sees a model that overfi
 copied rows, for which there is `excess_matches`.
 """
 
+from dataclasses import asdict
+
 import numpy as np
 from scipy import stats
 
 from validators.gate import judged
 from validators.measurement import Measurement
 from validators.policy import Policy
+from validators.privacy.authenticity import Authenticity
 
 
-def dcr_share(votes: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measurement:
+def dcr_share(votes: np.ndarray, is_train: np.ndarray, policy: Policy, told: Authenticity | None = None) -> Measurement:
     """Return the share with an interval from the permutation variance: given the votes, the labels are random.
 
     Votes are not independent, since a row in a crowded place wins many: with c_r votes for real row r, the labels of
@@ -23,6 +26,7 @@ def dcr_share(votes: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measur
         votes: of the synthetic rows for each real row (float N), in parts where several are equally near.
         is_train: which real rows are training rows (bool N).
         policy: error rates and limit.
+        told: how many rows are authentic, which is told beside the share and judged nowhere; None to tell nothing.
 
     """
     chance = float(is_train.mean())
@@ -40,7 +44,13 @@ def dcr_share(votes: np.ndarray, is_train: np.ndarray, policy: Policy) -> Measur
         high=high,
         n=round(votes.sum()),
         reference=0.5,
-        reading=f"{value:.1%} of the synthetic rows lie nearer to a training row than to a fresh one (chance: 50 %).",
+        reading=f"{value:.1%} of the synthetic rows lie nearer to a training row than to a fresh one (chance: 50 %)"
+        + (f"; {told.synthetic:.1%} of them are authentic, of fresh rows {told.fresh:.1%}." if told else "."),
         policy=policy,
-        detail={"votes_for_train": share, "chance": chance, "standard_error": error},
+        detail={
+            "votes_for_train": share,
+            "chance": chance,
+            "standard_error": error,
+            "authenticity": told and asdict(told),
+        },
     )

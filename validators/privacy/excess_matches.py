@@ -24,6 +24,7 @@ from scipy import stats
 from validators.evidence import Evidence
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
+from validators.privacy.authenticity import authenticity
 from validators.privacy.dcr_share import dcr_share
 from validators.privacy.neighbours import embed, nearest
 from validators.privacy.real_rows import RealRows, all_undecided, real_rows
@@ -101,8 +102,9 @@ def excess_matches(evidence: Evidence, rng: np.random.Generator) -> Sequence[Mea
     _, winner = nearest(candidates, base)
     strangeness = strangeness_of(base, rng)
     alike, _ = pd.factorize(np.array([row.tobytes() for row in base], dtype=object))
-    share = dcr_share(_votes(alike, winner), real.is_train, evidence.policy)
-    return [*_tests(evidence, distance, strangeness, alike, real=real, rng=rng), share]
+    tests = _tests(evidence, distance, strangeness, alike, real=real, rng=rng)
+    told = authenticity(base[real.is_train], base[~real.is_train], candidates, rng)
+    return [*tests, dcr_share(_votes(alike, winner), real.is_train, evidence.policy, told)]
 
 
 def strangeness_of(base: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,7 +4,9 @@ The attacker has the synthetic rows and real rows of his own: the reference part
 of the fresh rows. He gives every target a score: how much nearer it lies to synthetic rows than to his own (`nearer`),
 how much denser the synthetic rows are around it (`density`; cf. DOMIAS, van Breugel et al. 2023, AISTATS), how
 synthetic a classifier takes it for that has seen no target (`classifier`), and the mean of these as normal scores
-(`together`). Targets are training rows (members) and fresh rows that the attacker does not own (strangers). Without a
+(`together`). Where the model itself is at hand and gives rows a likelihood, two attacks more look into it
+(`white_box`): releases hold rows alone, but what a model has learnt by heart its rows may tell. Targets are training
+rows (members) and fresh rows that the attacker does not own (strangers). Without a
 leak the two are exchangeable, and whoever accuses 1 % of the strangers accuses 1 % of the members. A mean over all rows
 (AUC, accuracy) hides the few who are exposed, so what is measured is the share of members found while few strangers are
 accused (Carlini et al. 2022, *Membership inference attacks from first principles*): `membership` over all rows at 1 %,
@@ -26,15 +28,15 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from sources.schema import Schema
-from validators.encoding import encode_column
 from validators.evidence import Evidence
 from validators.fidelity.trees import classifier, on_one_thread
 from validators.gate import judged, undecided
 from validators.measurement import Measurement
-from validators.policy import MEASURED_KINDS, Policy
+from validators.policy import Policy
 from validators.privacy.excess_matches import NUM_ANCHORS
 from validators.privacy.neighbours import embed, nearest, several_nearest
 from validators.privacy.real_rows import RealRows, all_undecided, real_rows
+from validators.privacy.white_box import as_features, white_box
 
 FPRS: tuple[float, ...] = (0.001, 0.01, 0.05)
 """Shares of strangers accused that are told."""
@@ -104,6 +106,9 @@ def membership(evidence: Evidence, rng: np.random.Generator) -> Sequence[Measure
 
     rows = np.flatnonzero(np.isin(unit, np.union1d(strange, everyone)))
     scores = _scores([*frames[:2], frames[2].iloc[rows]], [*vectors[:2], vectors[2][rows]], evidence.schema, rng)
+    if evidence.row_nats is not None:
+        own_rows = frames[1].iloc[_drawn(np.arange(len(own)), MAX_TARGETS, rng)]
+        scores |= white_box(evidence.row_nats, own_rows, frames[2].iloc[rows], evidence.schema, rng)
     by_unit = {name: _largest(score, unit[rows], len(member)) for name, score in scores.items()}
     what = "training rows" if real.entities is None else f"values of {evidence.schema.entity_key} in train"
     return [
@@ -242,20 +247,12 @@ def _scores(
 
 def _told_synthetic(frames: Sequence[pd.DataFrame], schema: Schema, rng: np.random.Generator) -> np.ndarray:
     """Return the log odds that a target is synthetic rather than the attacker's own (float N)."""
-    known, targets = pd.concat(frames[:2], ignore_index=True), frames[2]
-    columns, features = [], []
-    for column in schema.columns:
-        if column.kind in MEASURED_KINDS:  # bins and codes come from what the attacker has, under the name train
-            note, values, _ = encode_column(
-                column, {"train": known[column.name], "targets": targets[column.name].reset_index(drop=True)}
-            )
-            columns.append(note.categorical)
-            features.append(values)
-    X, unseen = (np.column_stack([values[part] for values in features]) for part in ("train", "targets"))
+    known = pd.concat(frames[:2], ignore_index=True)
+    X, unseen, categorical = as_features(known, frames[2], schema)
     is_synthetic = np.arange(len(known)) < len(frames[0])
     order = rng.permutation(len(known))
-    model = classifier(X[order], is_synthetic[order], np.array(columns, dtype=bool), rng)
-    return np.asarray(model.decision_function(np.where(np.isnan(X).all(axis=0), 0.0, unseen)), dtype=np.float64)
+    model = classifier(X[order], is_synthetic[order], categorical, rng)
+    return np.asarray(model.decision_function(unseen), dtype=np.float64)
 
 
 def _judged(
@@ -285,6 +282,8 @@ def _judged(
         f"Who accuses {judged_fpr:.0%} of {n} {'strange ' * (about != 'all rows')}rows that were not in train "
         f"recognises {value:.1%} of {m} {what} (at most {high:.1%}), where chance gives {judged_fpr:.0%}."
     )
+    if told[judged_fpr]["attack"].startswith("likelihood"):
+        reading += " The best attack looks into the model, which no release holds."
     best = above[told[judged_fpr]["attack"]]
     points = np.geomspace(min(FPRS), 1.0, NUM_POINTS).clip(max=1.0)
     detail: dict[str, Any] = {

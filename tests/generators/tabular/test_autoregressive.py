@@ -260,3 +260,24 @@ def test_importing_it_needs_no_more_than_the_science_stack() -> None:
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_fresh_rows_are_as_likely_as_those_that_ended_the_training_and_to_the_saved_model_too(
+    fitted: tuple[Autoregressive, FitReport], tmp_path: Path
+) -> None:
+    """A tenth of the rows gave the best validation loss by another way; 4 standard errors of both means are allowed."""
+    model, report = fitted
+    frame = law(N, seed=5).frame
+    nats = model.row_nats(frame)
+    assert report.best is not None
+    assert abs(nats.mean() - report.best) < 4 * nats.std() * np.sqrt(1 / N + 10 / N)
+    shuffled = frame.assign(answer=np.random.default_rng(1).permutation(frame["answer"]))
+    assert model.row_nats(shuffled).mean() > nats.mean() + 1  # the answer goes with town and amount
+    model.save(tmp_path / "model")
+    np.testing.assert_allclose(autoregressive.likelihood(tmp_path / "model")(frame), nats, rtol=1e-5)
+
+
+def test_a_row_that_no_draw_can_be_is_infinitely_unlikely(fitted: tuple[Autoregressive, FitReport]) -> None:
+    frame = law(50, seed=6).frame
+    frame.loc[3, "answer"] = pd.NA  # no training row lacks it
+    assert np.flatnonzero(np.isinf(fitted[0].row_nats(frame))).tolist() == [3]

@@ -14,7 +14,8 @@ from sources.schema import Column, Schema
 from validators.evidence import Evidence
 from validators.measurement import Status
 from validators.policy import Policy
-from validators.privacy.copies import exact_copies, row_codes
+from validators.privacy.copies import against_real, exact_copies, row_codes
+from validators.privacy.real_rows import RealRows
 
 
 def categories(n: int, seed: int, labels: Any = 4) -> Any:
@@ -211,3 +212,17 @@ def test_a_list_of_common_names_is_no_copy_of_a_source_where_they_are_rare() -> 
 
     listed = part([f"C{number}" for number in rng.integers(1500, size=2000)])
     assert judge(real(0), real(2000), listed).status is Status.PASS
+
+
+def test_pairs_of_equal_real_rows_are_one_witness_each_and_are_weighed_by_their_number() -> None:
+    names = [f"r{i}" for i in range(1_000)]
+    names[990:] = names[600:605] + names[605:610]  # five pairs of train and five pairs of train with fresh rows
+    frame = pd.DataFrame({"id": pd.Series(names, dtype=object)})
+    real = RealRows(frame=frame, is_train=np.arange(1_000) < 700, entities=None)
+    synthetic = pd.DataFrame({"id": [*names[:3], "r0", *(f"s{i}" for i in range(96))]})
+    assert against_real(real, synthetic, ["id"]) == (0, 0, 0.0)  # a hundredth of the rows and more repeat another one
+    frame.loc[995:, "id"] = [f"new{i}" for i in range(5)]
+    frame.loc[991:994, "id"] = [f"own{i}" for i in range(4)]  # one pair is left
+    copied, both, chance = against_real(real, synthetic, ["id"])
+    assert (copied, both) == (3, 4)
+    assert chance / (1 - chance) == pytest.approx(2 * 100 * 700 / (1_000**2 / 2))
