@@ -5,7 +5,8 @@ of the fresh rows. He gives every target a score: how much nearer it lies to syn
 how much denser the synthetic rows are around it (`density`; cf. DOMIAS, van Breugel et al. 2023, AISTATS), how
 synthetic a classifier takes it for that has seen no target (`classifier`), and the mean of these as normal scores
 (`together`). Where the model itself is at hand and gives rows a likelihood, two attacks more look into it
-(`white_box`): releases hold rows alone, but what a model has learnt by heart its rows may tell. Targets are training
+(`white_box`): releases hold rows alone, but what a model has learnt by heart its rows may tell, so these refuse what
+they prove and are told otherwise. Targets are training
 rows (members) and fresh rows that the attacker does not own (strangers). Without a
 leak the two are exchangeable, and whoever accuses 1 % of the strangers accuses 1 % of the members. A mean over all rows
 (AUC, accuracy) hides the few who are exposed, so what is measured is the share of members found while few strangers are
@@ -36,7 +37,7 @@ from validators.policy import Policy
 from validators.privacy.excess_matches import NUM_ANCHORS
 from validators.privacy.neighbours import embed, nearest, several_nearest
 from validators.privacy.real_rows import RealRows, all_undecided, real_rows
-from validators.privacy.white_box import as_features, white_box
+from validators.privacy.white_box import WHITE_BOX, as_features, white_box
 
 FPRS: tuple[float, ...] = (0.001, 0.01, 0.05)
 """Shares of strangers accused that are told."""
@@ -276,14 +277,21 @@ def _judged(
         fpr: {attack: _ends(counts, m, fpr, policy, name=name, subjects=len(above)) for attack, counts in above.items()}
         for fpr in FPRS
     }
-    told = {fpr: _largest_of(by_attack, fpr, n, policy) for fpr, by_attack in found.items()}
+    by_rows = _judging(found[judged_fpr], limit=float(policy.limits[name]))  # type: ignore[arg-type]
+    told = {
+        fpr: _largest_of({attack: by_attack[attack] for attack in by_rows}, fpr, n, policy)
+        for fpr, by_attack in found.items()
+    }
     value, low, high = (told[judged_fpr][end] for end in ("value", "low", "high"))
     reading = (
         f"Who accuses {judged_fpr:.0%} of {n} {'strange ' * (about != 'all rows')}rows that were not in train "
         f"recognises {value:.1%} of {m} {what} (at most {high:.1%}), where chance gives {judged_fpr:.0%}."
     )
-    if told[judged_fpr]["attack"].startswith("likelihood"):
+    if told[judged_fpr]["attack"].startswith(WHITE_BOX):
         reading += " The best attack looks into the model, which no release holds."
+    elif len(by_rows) < len(found[judged_fpr]):
+        inside = max(one.value for attack, one in found[judged_fpr].items() if attack not in by_rows)
+        reading += f" Who had the model itself, which no release holds: {inside:.1%}, not surely beyond the limit."
     best = above[told[judged_fpr]["attack"]]
     points = np.geomspace(min(FPRS), 1.0, NUM_POINTS).clip(max=1.0)
     detail: dict[str, Any] = {
@@ -306,6 +314,15 @@ def _judged(
         policy=policy,
         detail=detail,
     )
+
+
+def _judging(found: Mapping[str, Found], *, limit: float) -> tuple[str, ...]:
+    """Return the attacks that judge: those on rows, and those on the model where they are surely beyond the limit.
+
+    Nobody who has a release has its model. So an attack on the model refuses what it proves to have been learnt by
+    heart, but a release need not prove the absence of what nobody can mount, for which few rows would be too few.
+    """
+    return tuple(attack for attack, one in found.items() if not attack.startswith(WHITE_BOX) or one.low > limit)
 
 
 def _ends(above: np.ndarray, m: int, fpr: float, policy: Policy, *, name: str, subjects: int) -> Found:

@@ -16,6 +16,9 @@ from validators.encoding import encode_column
 from validators.fidelity.trees import regressor
 from validators.policy import MEASURED_KINDS
 
+WHITE_BOX = "likelihood"
+"""What the names of these attacks begin with."""
+
 LEAST_OWN = 100
 """Rows of his own from which the attacker learns which rows are likely anyway."""
 
@@ -46,7 +49,7 @@ def white_box(
     own, targets = own.reset_index(drop=True), targets.reset_index(drop=True)
     of_own, of_targets = row_nats(own), row_nats(targets)
     possible = np.isfinite(of_own)
-    scores = {"likelihood": np.where(np.isfinite(of_targets), -of_targets, -np.inf)}
+    scores = {WHITE_BOX: np.where(np.isfinite(of_targets), -of_targets, -np.inf)}
     if possible.sum() < LEAST_OWN:
         return scores
     known, unseen, categorical = as_features(own[possible], targets, schema)
@@ -56,7 +59,7 @@ def white_box(
     off = np.log(SPREAD_FLOOR + np.abs(nats[~half] - mean.predict(known[~half])))
     spread = regressor(known[~half], off, categorical, rng)
     likelier = (mean.predict(unseen) - of_targets) / np.exp(spread.predict(unseen))
-    scores["likelihood calibrated"] = np.where(np.isfinite(of_targets), likelier, -np.inf)
+    scores[f"{WHITE_BOX} calibrated"] = np.where(np.isfinite(of_targets), likelier, -np.inf)
     return scores
 
 

@@ -27,8 +27,8 @@ def model_of(remembered: pd.DataFrame, gain: float) -> RowNats:
     return row_nats
 
 
-def judged(evidence: Evidence, gain: float) -> dict[str, Measurement]:
-    remembered = evidence.train.frame.iloc[:400]
+def judged(evidence: Evidence, gain: float, rows: int = 400) -> dict[str, Measurement]:
+    remembered = evidence.train.frame.iloc[:rows]
     given = replace(evidence, row_nats=model_of(remembered, gain))
     return {one.name: one for one in membership(given, stream(0, "membership"))}
 
@@ -49,6 +49,18 @@ def test_a_model_that_remembers_nobody_passes_with_two_attacks_more(evidence_of:
     found = judged(evidence_of(4, (2000, 2000, 2000)), gain=0.0)
     assert {one.status for one in found.values()} == {Status.PASS}
     assert {"likelihood", "likelihood calibrated"} < set(found["membership"].detail["attacks"])
+
+
+def test_what_a_model_may_know_and_nobody_can_prove_is_told_and_not_judged(
+    evidence_of: Callable[..., Evidence],
+) -> None:
+    found = judged(evidence_of(4, (2000, 2000, 2000)), gain=4.0, rows=60)["membership"]
+    inside = found.detail["attacks"]["likelihood calibrated"]
+    assert inside["low"] < 0.04 < inside["high"]  # 60 of 2,000 rows, and chance
+    assert found.status is Status.PASS
+    assert not found.detail["attack"].startswith("likelihood")
+    assert found.value < inside["value"]
+    assert f"Who had the model itself, which no release holds: {inside['value']:.1%}" in found.reading
 
 
 def test_without_a_model_nothing_looks_into_it(evidence_of: Callable[..., Evidence]) -> None:
