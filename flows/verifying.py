@@ -33,7 +33,9 @@ def verify_command(
     found = verify(release, keys=public, threshold=threshold, name=name)
     code = Exit.OK if found.ok else Exit.REFUSED
     if as_json:
-        checks = [{"name": check.name, "ok": check.ok, "words": check.words} for check in found.checks]
+        checks = [
+            {"name": check.name, "ok": check.ok, "made": check.made, "words": check.words} for check in found.checks
+        ]
         plain = {
             "outcome": "VERIFIED" if found.ok else "CHANGED",
             "exit": int(code),
@@ -53,4 +55,5 @@ def say_checks(found: Verification) -> None:
     voice = narrator(quiet=False)
     width = max(len(check.name) for check in found.checks)
     for check in found.checks:
-        voice.line("ok" if check.ok else "WRONG", f"{check.name:<{width}}  {shown(check.words, MOST_CHARS)}")
+        said = "WRONG" if not check.ok else "ok" if check.made else "NOT MADE"
+        voice.line(said, f"{check.name:<{width}}  {shown(check.words, MOST_CHARS)}")

@@ -19,7 +19,7 @@ def c2pa_checks(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Yield whether every picture holds the C2PA manifest that the release announces, and whether these are valid.
 
     The first is looked at without a library: a picture without its manifest has the bytes that are equal each time.
-    The second needs c2pa-python; without it the check holds and says that nothing was looked at.
+    The second needs c2pa-python; without it the check says that it was not made.
 
     Args:
         folder: of the release, whose files have the hashes that the manifest names.
@@ -61,7 +61,8 @@ def _checks(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Check]:
     if data_digest(unsigned) != entry["unsigned_data_sha256"]:
         yield _wrong("Without their C2PA manifests the data files are not those that the release names.")
         return
-    yield Check(name="c2pa", ok=True, words=_words(len(pictures), entry, looked=reading is not None, expired=expired))
+    looked = reading is not None
+    yield Check(name="c2pa", ok=True, made=looked, words=_words(len(pictures), entry, looked=looked, expired=expired))
 
 
 def _flaw(claim: Claim, entry: Mapping[str, Any]) -> str | None:
@@ -79,7 +80,7 @@ def _flaw(claim: Claim, entry: Mapping[str, Any]) -> str | None:
 def _words(count: int, entry: Mapping[str, Any], *, looked: bool, expired: bool) -> str:
     if not looked:
         return (
-            f"Each of {count:,} pictures holds one C2PA manifest; NOT CHECKED whether they are valid: c2pa-python is "
+            f"Each of {count:,} pictures holds one C2PA manifest; nobody looked whether they are valid: c2pa-python is "
             "not installed here (pip install 'understudy[c2pa]')."
         )
     who = " of ".join(shown(entry[key]) for key in ("common_name", "organisation") if entry[key]) or "no name"

@@ -9,11 +9,20 @@ Trust = Literal["signed", "unchecked", "unsigned"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at: its name, whether it holds, and what was found in words."""
+    """One thing that was looked at.
+
+    Args:
+        name: of the thing.
+        ok: whether nothing wrong was found.
+        words: what was found.
+        made: False where a part could not be looked at for want of a library; then `ok` says nothing about that part.
+
+    """
 
     name: str
     ok: bool
     words: str
+    made: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
