@@ -36,8 +36,9 @@ from sources.bundled import load  # noqa: E402
 from sources.conform import conform  # noqa: E402
 from sources.inference import infer_common  # noqa: E402
 from sources.overrides import ColumnOverrides, SchemaOverrides  # noqa: E402
+from validators.limits.limits import LIMITS  # noqa: E402
 from validators.measurement import Status  # noqa: E402
-from validators.policy import LIMITS, Policy  # noqa: E402
+from validators.policy import Policy  # noqa: E402
 
 FRESH = "fresh real rows"
 NUM_PEER_ROWS = 1_000  # that peers look at where they compare rows with rows

@@ -112,7 +112,7 @@ def people(folder: Path, rows: int = ROWS) -> None:
 
 def wide_open() -> dict[str, object]:
     """Return a policy that everything passes: what is asked is what a run leaves behind, not how good a model is."""
-    from validators.policy import LIMITS  # noqa: PLC0415 - after the environment is prepared
+    from validators.limits.limits import LIMITS  # noqa: PLC0415 - after the environment is prepared
 
     bounds: dict[str, object] = {}
     for name, limit in LIMITS.items():

@@ -27,7 +27,8 @@ from sources.overrides import ColumnOverrides, SchemaOverrides
 from sources.readers import read_path, source_at
 from sources.relations import find_deciding_labels, find_relations
 from sources.schema import Column, Schema
-from validators.policy import KNOBS, LIMITS, PRESETS
+from validators.limits.limits import LIMITS
+from validators.policy import KNOBS, PRESETS
 from validators.report_schema import report_schema
 
 SCHEMA_FILE = "understudy.schema.json"

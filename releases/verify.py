@@ -42,8 +42,9 @@ from sources.cells import cells_of, labels_of
 from sources.errors import UserError
 from sources.targets import Targets, broken_targets
 from validators.gate import status_of
+from validators.limits.limits import LIMITS
 from validators.measurement import Status
-from validators.policy import LIMITS, PRESETS_VERSION, Policy
+from validators.policy import PRESETS_VERSION, Policy
 
 MOST_FILES = 100_000
 MOST_NAMED = 5

@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from validators.features.own_space import OWN
+from validators.limits.limit import Bound
+from validators.limits.limits import LIMITS
 from validators.measurement import Direction, Family, Measurement, Status
-from validators.policy import LIMITS, Bound, Policy
+from validators.policy import Policy
 from validators.report import Report, due
 
 

@@ -1,7 +1,7 @@
 """The table of contents of this room: every check there is.
 
-A key is `family.check`; a validator returns one measurement for each of its names in `validators.policy.LIMITS` that
-applies to the dataset, and none for what does not apply (no target, no protected column).
+A key is `family.check`; a validator returns one measurement for each of its names in `validators.limits.limits.LIMITS`
+that applies to the dataset, and none for what does not apply (no target, no protected column).
 """
 
 from collections.abc import Callable, Sequence

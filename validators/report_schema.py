@@ -3,8 +3,9 @@
 from typing import Any, get_args
 
 from sources.schema import KINDS, ROLES
+from validators.limits.limits import LIMITS
 from validators.measurement import FAMILIES, Direction, Status
-from validators.policy import KNOBS, LIMITS
+from validators.policy import KNOBS
 
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _BOUND = {

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.calibration import drawn, line_of, not_smaller, table
 from benchmarks.known_nulls import NULLS, Null, tail
-from validators.policy import LIMITS
+from validators.limits.limits import LIMITS
 
 CHEAP = ("excess_matches", "exact_copies", "group_loss", "outcome_shift", "group_column", "lost_values")
 

@@ -26,7 +26,7 @@ from sources.picture_sheets import GAP
 from sources.readers import read_path
 from sources.synthetic_mark import XMP
 from tests.flows.test_release_flow import lenient
-from validators.policy import LIMITS
+from validators.limits.limits import LIMITS
 
 ROWS, DRAWN, SIDE = 1_797, 300, 8
 SPEC = f"""

@@ -13,7 +13,7 @@ from flows.errors import SpecError
 from flows.spec_file import check_spec, plain_spec
 from flows.starting import json_schema
 from releases.manifest import read_manifest
-from validators.policy import LIMITS
+from validators.limits.limits import LIMITS
 
 SPEC = """
 name: people

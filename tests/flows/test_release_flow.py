@@ -13,7 +13,7 @@ from flows.release_flow import labels_of
 from flows.run_folder import claimed, folder_of
 from flows.spec_file import check_spec, load_spec
 from flows.stages import Tried
-from validators.policy import LIMITS
+from validators.limits.limits import LIMITS
 
 SPEC = """
 name: people

@@ -11,8 +11,9 @@ from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
 from validators.gate import judged
+from validators.limits.limits import LIMITS
 from validators.measurement import Measurement
-from validators.policy import LIMITS, Policy
+from validators.policy import Policy
 from validators.report import Report, column_notes, due
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

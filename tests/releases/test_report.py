@@ -17,8 +17,9 @@ from sources.schema import Column, Schema
 from tests.releases.judged_sample import WHEN, measured, provenance_of, report_of, synthetic_of
 from validators.evidence import Evidence
 from validators.gate import decide, judged, undecided
+from validators.limits.limits import LIMITS
 from validators.pictures import AttackPicture, Pictures, pictures
-from validators.policy import LIMITS, Policy
+from validators.policy import Policy
 from validators.report import Report
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}

@@ -17,8 +17,9 @@ from sources.schema import Column, Kind, Role, Schema
 from validators.evidence import Evidence
 from validators.gate import Outcome, decide, status_of
 from validators.judge import family_of, judge
+from validators.limits.limits import LIMITS
 from validators.measurement import Measurement, Status
-from validators.policy import LIMITS, Policy
+from validators.policy import Policy
 from validators.registry import VALIDATORS
 from validators.report import Report
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from validators.policy import LIMITS, PRESETS, Bound, Policy
+from validators.limits.limit import Bound
+from validators.limits.limits import LIMITS
+from validators.policy import PRESETS, Policy
 
 TEXT = Path("docs/metrics.md").read_text(encoding="utf-8")
 

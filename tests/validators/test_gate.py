@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from sources.errors import UserError
 from validators.gate import Outcome, decide, invalid, judged, status_of, undecided
+from validators.limits.limit import IMAGE_NEEDS
+from validators.limits.limits import LIMITS
 from validators.measurement import Measurement, Status
-from validators.policy import IMAGE_NEEDS, LIMITS, Policy
+from validators.policy import Policy
 from validators.report import ColumnNote, Report
 
 STANDARD = Policy.preset("standard")

@@ -8,7 +8,8 @@ import pytest
 
 from sources.errors import UserError
 from validators.errors import ValidatorInputError
-from validators.policy import KNOBS, LIMITS, PRESETS, PRESETS_VERSION, Policy
+from validators.limits.limits import LIMITS
+from validators.policy import KNOBS, PRESETS, PRESETS_VERSION, Policy
 
 
 @pytest.mark.parametrize("name", PRESETS)

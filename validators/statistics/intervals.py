@@ -7,7 +7,8 @@ import math
 
 from scipy import stats
 
-from validators.policy import LIMITS, Policy
+from validators.limits.limits import LIMITS
+from validators.policy import Policy
 
 
 def normal_ends(value: float, se: float, *, low_error: float, high_error: float) -> tuple[float, float]:

@@ -14,8 +14,9 @@ from sources.dataset import Dataset
 from sources.randomness import stream
 from sources.schema import Column, Schema
 from validators.evidence import Evidence
+from validators.limits.limits import LIMITS
 from validators.measurement import Measurement, Status
-from validators.policy import LIMITS, Policy
+from validators.policy import Policy
 from validators.privacy.membership import (
     JUDGED_FPR,
     SUBJECTS,

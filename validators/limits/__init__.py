@@ -1,0 +1,1 @@
+"""What a release must reach in each measurement, and why: one module a family of measurements."""
