@@ -30,9 +30,20 @@ def note(root: Path, source: str, calls: Iterable[str]) -> int:
         calls: digests of judgements (`call_of`); one that is known is not counted again.
 
     Raises:
-        FlowInputError: the list is there and cannot be read.
+        FlowInputError: the list is there and cannot be read, or cannot be written.
 
     """
+    try:
+        return _noted(root, source, calls)
+    except OSError as error:
+        raise FlowInputError(
+            f"{root}: judgements cannot be counted there",
+            seen=error.strerror or type(error).__name__,
+            remedy="give a folder that can be written by --out",
+        ) from None
+
+
+def _noted(root: Path, source: str, calls: Iterable[str]) -> int:
     name = keyed(source, lineage_key_of(root))
     with one_at_a_time(root):
         ledger = _read(root / FILE_NAME)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from flows.cli import command_line
+from flows.errors import FlowInputError
 from flows.gate_ledger import FILE_NAME, call_of, note, rows_digest, table_digest
 from sources.conform import conform
 from sources.inference import infer_common
@@ -92,3 +93,10 @@ def test_a_seed_is_part_of_a_call_only_where_it_is_given(tmp_path: Path) -> None
     policy = Policy.preset("standard")
     calls = [call_of("a", policy), call_of("a", policy, seed=1), call_of("a", policy, seed=2)]
     assert note(tmp_path / "runs", "source", calls) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_one_error_that_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(FlowInputError, match="judgements cannot be counted there") as refusal:
+        note(tmp_path / "file" / "runs", "rows", ["call"])
+    assert "--out" in str(refusal.value.remedy)
