@@ -24,8 +24,14 @@ from validators.privacy.real_rows import RealRows
 
 WITNESS = 0.1
 """The weight of the contrasts with real pictures where the law of distances speaks for copies as well. Fresh pictures
-of a collection full of natural duplicates are then refused with the limit's error over this at most: half of it for
-each of the two contrasts."""
+of a collection full of natural duplicates are then refused with the limit's error over this at most: the same part of
+it for each of the `CONTRASTS`."""
+
+CONTRASTS = 3
+
+CLOSEST = 0.01
+"""The share of `EXPECTED` within which a match is closest. Copies that were not moved come so near, natural duplicates
+(another exposure, another print) mostly do not, so a few copies show among many of those."""
 
 MAX_PAIRS = 4e8
 """About a minute of two cores; beyond it train and fresh pictures are thinned alike, as `image_leak` then tells."""
@@ -48,6 +54,7 @@ class Comparison:
             lie dense (the digit 1).
         still, moved: the laws of both distances.
         natural: pairs of real pictures that are as near as a match, as they stand or mirrored.
+        natural_closest: those of them that are as near as the closest matches.
         natural_any: training pictures that a fresh one matches in any way, moved too.
 
     """
@@ -62,6 +69,7 @@ class Comparison:
     still: Law
     moved: Law
     natural: int
+    natural_closest: int
     natural_any: int
 
     @property
@@ -146,7 +154,8 @@ def compared_pictures(pictures: np.ndarray, synthetic: np.ndarray, real: RealRow
         found=found,
         still=still,
         moved=moved,
-        natural=_natural(others[0], gap, still, real),
+        natural=_natural(others[0], is_match(still, gap), real),
+        natural_closest=_natural(others[0], is_match(still, gap, CLOSEST), real),
         natural_any=int((fresh_like | moved_like).sum()),
     )
 
@@ -166,9 +175,9 @@ def expected_of(comparison: Comparison, still: np.ndarray, moved: np.ndarray) ->
     return np.asarray(CLASSES * np.minimum(comparison.still.expected(still), comparison.moved.expected(moved)))
 
 
-def is_match(law: Law, distance: np.ndarray) -> np.ndarray:
-    """Return which distances are nearer than chance has it."""
-    return np.asarray(CLASSES * law.expected(distance) <= EXPECTED)
+def is_match(law: Law, distance: np.ndarray, share: float = 1.0) -> np.ndarray:
+    """Return which distances are nearer than chance has it, or has it in so small a share of such comparisons."""
+    return np.asarray(CLASSES * law.expected(distance) <= share * EXPECTED)
 
 
 def weighed(comparison: Comparison, still: np.ndarray, moved: np.ndarray) -> Evidences:
@@ -184,9 +193,11 @@ def weighed(comparison: Comparison, still: np.ndarray, moved: np.ndarray) -> Evi
     first = min((tail(distance, is_train, THRESHOLDS) for distance in (still, moved)), key=lambda one: one.p)
     train, fresh = (int((either[part] <= EXPECTED).sum()) for part in (is_train, ~is_train))
     still_train, still_fresh = (int((own[part] <= EXPECTED).sum()) for part in (is_train, ~is_train))
+    near_train, near_fresh = (int((own[part] <= CLOSEST * EXPECTED).sum()) for part in (is_train, ~is_train))
     by_law = float(stats.poisson.sf(train - 1, EXPECTED))
     natural, natural_any = comparison.natural + still_fresh, comparison.natural_any + fresh
-    by_nature = float(np.min(_by_nature(comparison, (still_train, natural), (train, natural_any))))
+    closest = (near_train, comparison.natural_closest + near_fresh)
+    by_nature = float(_by_nature(comparison, (still_train, natural), closest, (train, natural_any)))
     return Evidences(
         p=together(CLASSES * first.p, by_law, by_nature),
         tail=first,
@@ -215,48 +226,48 @@ def fewest_seen(comparison: Comparison, level: float) -> int | None:
     fresh = ~comparison.real.is_train
     either = expected_of(comparison, comparison.found.still, comparison.found.moved)
     natural = comparison.natural + int(is_match(comparison.still, comparison.found.still[fresh]).sum())
+    closest = comparison.natural_closest + int(is_match(comparison.still, comparison.found.still[fresh], CLOSEST).sum())
     natural_any = comparison.natural_any + int((either[fresh] <= EXPECTED).sum())
     by_law = stats.poisson.sf(counts - 1, EXPECTED)
-    by_nature = _by_nature(comparison, (counts, natural), (counts, natural_any)).min(axis=0)
+    by_nature = _by_nature(comparison, (counts, natural), (counts, closest), (counts, natural_any))
     refused = 2 * np.maximum(by_law, WITNESS * by_nature) < level
     return int(counts[refused.argmax()]) if refused.any() else None
 
 
 def _by_nature(
-    comparison: Comparison, still: tuple[np.ndarray | int, int], either: tuple[np.ndarray | int, int]
+    comparison: Comparison,
+    still: tuple[np.ndarray | int, int],
+    closest: tuple[np.ndarray | int, int],
+    either: tuple[np.ndarray | int, int],
 ) -> np.ndarray:
-    """Return how probable so many matches of train are where real pictures match each other as often: two contrasts.
+    """Return how probable so many matches of train are where real pictures match each other as often.
 
     Args:
         comparison: whose pictures they are.
         still: matches of train that were not moved, and such pairs of fresh and synthetic or of two real pictures.
+        closest: those of both that are closest.
         either: matches of train of any kind, and such pairs of fresh pictures with synthetic ones or those of train.
 
     Returns:
-        The upper tails of both (float 2 ...).
+        The smallest upper tail of the three contrasts, times so much that all have the error of two (float ...).
 
     """
     num_train, num_synthetic = int(comparison.real.is_train.sum()), len(comparison.synthetic)
     num_real = len(comparison.pictures)
     num_fresh = num_real - num_train
-    judged = num_train * num_synthetic
-    others = (
-        num_fresh * num_synthetic + math.comb(num_real, 2),
-        num_fresh * num_synthetic + num_fresh * num_train,
-    )
-    return np.array(
-        [
-            stats.binom.sf(np.asarray(count) - 1, np.asarray(count) + natural, tolerant_share(judged, pairs))
-            for (count, natural), pairs in zip((still, either), others, strict=True)
-        ]
-    )
+    judged, real_pairs = num_train * num_synthetic, num_fresh * num_synthetic + math.comb(num_real, 2)
+    others = (real_pairs, real_pairs, num_fresh * num_synthetic + num_fresh * num_train)
+    tails = [
+        stats.binom.sf(np.asarray(count) - 1, np.asarray(count) + natural, tolerant_share(judged, pairs))
+        for (count, natural), pairs in zip((still, closest, either), others, strict=True)
+    ]
+    return np.asarray(np.minimum(1.0, np.min(tails, axis=0) * CONTRASTS / 2))
 
 
-def _natural(candidates: np.ndarray, gap: np.ndarray, law: Law, real: RealRows) -> int:
-    """Return the number of pairs of real pictures, of different entities, that are as near as a match."""
-    near = is_match(law, gap)
+def _natural(candidates: np.ndarray, near: np.ndarray, real: RealRows) -> int:
+    """Return the number of pairs of real pictures, of different entities, that are near (bool N K of candidates)."""
     if real.entities is not None:
-        near &= real.entities[candidates] != real.entities[:, None]
+        near = near & (real.entities[candidates] != real.entities[:, None])
     rows, columns = np.nonzero(near)
     ends = np.sort(np.stack([rows, candidates[rows, columns]], axis=1), axis=1)
     return len(np.unique(ends, axis=0))
