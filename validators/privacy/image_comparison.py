@@ -24,10 +24,8 @@ from validators.privacy.real_rows import RealRows
 
 WITNESS = 0.1
 """The weight of the contrasts with real pictures where the law of distances speaks for copies as well. Fresh pictures
-of a collection full of natural duplicates are then refused with the limit's error over this at most: the same part of
-it for each of the `CONTRASTS`."""
-
-CONTRASTS = 3
+of a collection full of natural duplicates are then refused with the limit's error over this at most for two contrasts,
+half more for three; they overlap, so it is less."""
 
 CLOSEST = 0.01
 """The share of `EXPECTED` within which a match is closest. Copies that were not moved come so near, natural duplicates
@@ -249,7 +247,7 @@ def _by_nature(
         either: matches of train of any kind, and such pairs of fresh pictures with synthetic ones or those of train.
 
     Returns:
-        The smallest upper tail of the three contrasts, times so much that all have the error of two (float ...).
+        The smallest upper tail of the three contrasts (float ...).
 
     """
     num_train, num_synthetic = int(comparison.real.is_train.sum()), len(comparison.synthetic)
@@ -261,7 +259,7 @@ def _by_nature(
         stats.binom.sf(np.asarray(count) - 1, np.asarray(count) + natural, tolerant_share(judged, pairs))
         for (count, natural), pairs in zip((still, closest, either), others, strict=True)
     ]
-    return np.asarray(np.minimum(1.0, np.min(tails, axis=0) * CONTRASTS / 2))
+    return np.asarray(np.min(tails, axis=0))
 
 
 def _natural(candidates: np.ndarray, near: np.ndarray, real: RealRows) -> int:
