@@ -312,11 +312,8 @@ def fresh_labels(rng: Rng) -> float:
 
 def few_wrong_labels(rng: Rng) -> float:
     """Return p against the tolerance, of labels of which that part is wrong."""
-    of_real, of_wrong, of_synthetic = labels.disagreements(_target(rng, labels.TOLERANCE), rng)
-    slope = float((of_wrong - of_real).mean())
-    share = float(of_synthetic.mean() - of_real.mean()) / slope
-    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(of_synthetic) + of_real.var(ddof=1) / len(of_real))) / slope
-    return float(stats.norm.sf((share - labels.TOLERANCE) / se))
+    share, se, _ = labels.wrong_share(*labels.disagreements(_target(rng, labels.TOLERANCE), rng))
+    return labels.beyond_tolerance_p(share, se)
 
 
 # ---------------------------------------------------------------------- bias

@@ -1,9 +1,10 @@
 """How pixels are drawn from their mixtures by `image.vae`: chosen by pictures that were held out.
 
 The latents say what a picture shows, a mixture for each pixel says the rest (`generators.nn.logistics`). Where fine
-texture is part of that rest, pixels that are drawn look and train classifiers better than the mean of the likeliest
-component; on smooth ground drawn ones are noise. So each way draws for the attributes of the validation part, and the
-one with the smallest kernel distance to its pictures (`gan_watch.Watch`) is kept.
+texture is part of that rest, pixels that are drawn have as much of it as real ones and train classifiers better than
+the mean of the likeliest component, but each by itself: to the eye it is snow. On smooth ground drawn ones are noise.
+So each way draws for the attributes of the validation part, and the one with the smallest kernel distance to its
+pictures (`gan_watch.Watch`) is kept.
 
 # B batch, N pictures, M drawn ones, T tokens of a row's attributes, C channels, H height, W width
 """

@@ -41,9 +41,7 @@ def label_noise(evidence: Evidence, sides: Sides, target: Target, rng: np.random
     Divided by what one wrong label adds to w (`slope`), the difference estimates the share without bias.
     """
     of_real, of_wrong, of_synthetic = disagreements(target, rng)
-    slope = max(float((of_wrong - of_real).mean()), SLOPE_FLOOR)
-    value = float(of_synthetic.mean() - of_real.mean()) / slope
-    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(of_synthetic) + of_real.var(ddof=1) / len(of_real))) / slope
+    value, se, slope = wrong_share(of_real, of_wrong, of_synthetic)
     low, high = gate_ends(value, se, policy=evidence.policy, name="label_noise", reference=0.0)
     detail = {"slope": slope, "se": se, "real_rows": len(of_real), "uncapped": value}
     meaning = f"as if {value:.1%} of them were drawn wrong"
@@ -130,6 +128,18 @@ def fresh_p(of_synthetic: np.ndarray, of_real: np.ndarray, rng: np.random.Genera
     return float(stats.norm.sf((of_synthetic.mean() - of_real.mean()) / se)) if se > 0 else 1.0
 
 
+def wrong_share(of_real: np.ndarray, of_wrong: np.ndarray, of_synthetic: np.ndarray) -> tuple[float, float, float]:
+    """Return the share of wrong labels that the scores of `disagreements` amount to, its standard error, the slope."""
+    slope = max(float((of_wrong - of_real).mean()), SLOPE_FLOOR)
+    se = float(np.sqrt(of_synthetic.var(ddof=1) / len(of_synthetic) + of_real.var(ddof=1) / len(of_real))) / slope
+    return float(of_synthetic.mean() - of_real.mean()) / slope, se, slope
+
+
+def beyond_tolerance_p(share: float, se: float) -> float:
+    """Return the p-value of `no more than TOLERANCE of the labels is wrong`, for a share with an error above 0."""
+    return float(stats.norm.sf((share - TOLERANCE) / se))
+
+
 def too_many_p(share: float, se: float, fresh: float, policy: Policy) -> float:
     """Return the p-value of `the labels are as good as real ones, or no more than TOLERANCE of them is wrong`.
 
@@ -138,8 +148,7 @@ def too_many_p(share: float, se: float, fresh: float, policy: Policy) -> float:
     """
     if se <= 0:
         return float(share <= TOLERANCE)
-    against_tolerance = stats.norm.sf((share - TOLERANCE) / se)
-    return float(max(fresh, against_tolerance * policy.alarm_share() / policy.doubt))
+    return float(max(fresh, beyond_tolerance_p(share, se) * policy.alarm_share() / policy.doubt))
 
 
 def _own(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
